@@ -1,0 +1,78 @@
+import type { IpVersion, Route } from './spider.ts'
+
+// The contract between an agent and the controller: JSON bodies over HTTPS, `Authorization: Bearer <ServiceAccount token>`.
+// The node of the caller comes from its token, never from the body.
+
+/** Paths of the controller's API. All are POST with a JSON body and answer 200, or an {@link RpcFailure}. */
+export const allocatorPaths = {
+  allocate: '/v1/allocate',
+  release: '/v1/release',
+  check: '/v1/check',
+  nodeReport: '/v1/node-report',
+} as const
+
+/** CNI ADD. Repeating it (same pod uid and ifName) gives the same addresses. */
+export interface AllocateRequest {
+  readonly containerId: string
+  readonly ifName: string
+  readonly netns: string
+  readonly podNamespace: string
+  readonly podName: string
+  readonly podUid: string // '' when the runtime did not say
+  /** `ipam.default_ipv4_ippool` and `ipam.default_ipv6_ippool` of the CNI configuration; names or wildcards. */
+  readonly defaultIpv4Pools: readonly string[]
+  readonly defaultIpv6Pools: readonly string[]
+  readonly cleanGateway: boolean
+  /** Milliseconds that the caller will go on waiting. */
+  readonly budgetMs: number
+}
+
+export interface AllocateResponse {
+  readonly ips: readonly GrantedIp[] // IPv4 before IPv6; of this NIC alone
+  readonly routes: readonly GrantedRoute[] // sorted
+}
+
+export interface GrantedIp {
+  readonly version: IpVersion
+  readonly address: string // CIDR text with the prefix length of the pool's subnet
+  readonly gateway?: string
+  readonly nic: string
+  readonly pool: string
+  readonly vlan: number
+  readonly mac?: string
+}
+
+export interface GrantedRoute extends Route {
+  readonly ifName: string
+}
+
+/** CNI DEL, or the undo of a failed ADD. Succeeds when nothing is recorded. */
+export interface ReleaseRequest {
+  readonly containerId: string
+  readonly ifName: string
+  /** `detach`: DEL; the pod decides whether the address is freed. `undo`: the ADD of this container failed. */
+  readonly reason: 'detach' | 'undo'
+}
+
+/** CNI CHECK: is each address still recorded for this container and NIC? */
+export interface CheckRequest {
+  readonly containerId: string
+  readonly ifName: string
+  readonly ips: readonly string[] // plain addresses of prevResult
+}
+
+/** What the node knows of its sandboxes: evidence for the reclaimer. */
+export interface NodeReport {
+  /** Milliseconds since the epoch at which the list was complete. */
+  readonly takenAtMs: number
+  /** Attachments whose sandbox is alive on the node. */
+  readonly alive: readonly { readonly containerId: string; readonly ifName: string }[]
+}
+
+/** Body of every answer that is not 200. */
+export interface RpcFailure {
+  /** CNI error code (spec/cni.md §4): 11 = try again, 100 = pool exhausted, ... */
+  readonly code: number
+  readonly msg: string
+  readonly details: string
+}

@@ -1,0 +1,212 @@
+import type { KubeObject, LabelSelector } from './meta.ts'
+
+/** Group and version of our kinds. */
+export const spiderGroup = 'spiderpool.spidernet.io'
+export const spiderVersion = 'v2beta1'
+/** The one finalizer that the system puts on its objects. */
+export const spiderFinalizer = 'spiderpool.spidernet.io'
+
+export type IpVersion = 4 | 6
+
+export interface Route {
+  readonly dst: string
+  readonly gw: string
+}
+
+/** spec/api.md §4. */
+export interface SpiderIpPool extends KubeObject {
+  readonly spec: {
+    readonly ipVersion?: IpVersion
+    readonly subnet: string
+    readonly ips?: readonly string[]
+    readonly excludeIPs?: readonly string[]
+    readonly gateway?: string
+    readonly routes?: readonly Route[]
+    readonly podAffinity?: LabelSelector
+    readonly namespaceAffinity?: LabelSelector
+    readonly namespaceName?: readonly string[]
+    readonly nodeAffinity?: LabelSelector
+    readonly nodeName?: readonly string[]
+    readonly multusName?: readonly string[]
+    readonly default?: boolean
+    readonly disable?: boolean
+  }
+  readonly status?: {
+    readonly allocatedIPs?: string // JSON text {"<ip>":{"pod":"ns/name","podUid":"uid"}}; a view of the ledger
+    readonly allocatedIPCount?: number
+    readonly totalIPCount?: number | bigint
+  }
+}
+
+/** spec/api.md §5. */
+export interface SpiderSubnet extends KubeObject {
+  readonly spec: {
+    readonly ipVersion?: IpVersion
+    readonly subnet: string
+    readonly ips?: readonly string[]
+    readonly excludeIPs?: readonly string[]
+    readonly gateway?: string
+    readonly routes?: readonly Route[]
+  }
+  readonly status?: {
+    readonly controlledIPPools?: string
+    readonly totalIPCount?: number | bigint
+    readonly allocatedIPCount?: number | bigint
+  }
+}
+
+/** spec/api.md §6. */
+export interface SpiderReservedIp extends KubeObject {
+  readonly spec: { readonly ipVersion?: IpVersion; readonly ips?: readonly string[] }
+}
+
+/** spec/api.md §7: the payload is in `status`, and there is no status subresource. A view of the ledger. */
+export interface SpiderEndpoint extends KubeObject {
+  readonly status: {
+    readonly current: {
+      readonly uid: string
+      readonly node: string
+      readonly ips: readonly EndpointNic[]
+    }
+    readonly ownerControllerType: string
+    readonly ownerControllerName: string
+  }
+}
+
+export interface EndpointNic {
+  readonly interface: string
+  readonly ipv4?: string
+  readonly ipv6?: string
+  readonly ipv4Pool?: string
+  readonly ipv6Pool?: string
+  readonly ipv4Gateway?: string
+  readonly ipv6Gateway?: string
+  readonly vlan?: number
+  readonly cleanGateway?: boolean
+  readonly mac?: string
+  readonly routes?: readonly Route[]
+}
+
+/** One object per aligned range of addresses: the durable truth of who owns which address (design.md, the ledger). */
+export interface SpiderIpBlock extends KubeObject {
+  readonly spec: {
+    /** Network form, such as 10.6.168.128/25. Decides the name, never changes. */
+    readonly cidr: string
+    /** Term of the leader that wrote last: a leader with a lower term must not write, and steps down. */
+    readonly term: number
+    /** By canonical address text. */
+    readonly entries?: Readonly<Record<string, BlockEntry>>
+    /** When each address was released last, milliseconds since the epoch: rest before reuse. */
+    readonly released?: Readonly<Record<string, number>>
+  }
+}
+
+/** Who owns one address. */
+export interface BlockEntry {
+  readonly pool: string
+  readonly nic: string
+  readonly owner: BlockOwner
+  /** `namespace/name` of the pod now (or last) using the address. */
+  readonly pod: string
+  readonly podUid: string
+  readonly node: string
+  /** Set when one ADD took several addresses: the entry is held until all of them carry this id. */
+  readonly intent?: { readonly id: string; readonly ips: readonly string[] }
+  /** Sandboxes that use the address: none = detached; two only while a virtual machine migrates. */
+  readonly attachments?: readonly Attachment[]
+  /** Time of the allocation, milliseconds since the epoch. */
+  readonly since: number
+  /** What the ADD was answered with: a repeat answers the same. */
+  readonly grant: EntryGrant
+}
+
+/** The owner: a pod by uid, or a sticky workload's replica by group, kind, uid and ordinal (or name). */
+export type BlockOwner =
+  | { readonly kind: 'pod'; readonly uid: string }
+  | {
+      readonly kind: 'sticky'
+      readonly group: string
+      readonly ownerKind: string
+      readonly name: string
+      readonly uid: string
+      readonly replica: string
+    }
+
+export interface Attachment {
+  readonly containerId: string
+  readonly node: string
+  readonly active: boolean
+}
+
+/** Snapshot of what the pool gave at allocation time (spec/ipam.md §9). */
+export interface EntryGrant {
+  readonly prefixBits: number
+  readonly gateway?: string
+  readonly routes?: readonly Route[]
+  readonly cleanGateway?: boolean
+  readonly vlan?: number
+  readonly mac?: string
+}
+
+/** spec/api.md §8; only the blocks that have a meaning here are typed. */
+export interface SpiderMultusConfig extends KubeObject {
+  readonly spec: {
+    readonly cniType?: 'macvlan' | 'ipvlan' | 'vlan' | 'sriov' | 'ovs' | 'ib-sriov' | 'ipoib' | 'custom'
+    readonly enableCoordinator?: boolean
+    readonly disableIPAM?: boolean
+    readonly chainCNIJsonData?: readonly string[]
+    readonly customCNI?: string
+    readonly coordinator?: SpiderCoordinator['spec']
+    readonly macvlan?: MultusParentConfig
+    readonly ipvlan?: MultusParentConfig
+    readonly vlan?: MultusParentConfig & { readonly vlanMode?: 'manual' | 'auto' }
+    readonly sriov?: Readonly<Record<string, unknown>>
+    readonly ibsriov?: Readonly<Record<string, unknown>>
+    readonly ipoib?: Readonly<Record<string, unknown>>
+    readonly ovs?: Readonly<Record<string, unknown>>
+  }
+}
+
+export interface MultusParentConfig {
+  readonly master: readonly string[]
+  readonly mtu?: number
+  readonly vlanID?: number
+  readonly bond?: { readonly name: string; readonly mode: number; readonly options?: string }
+  readonly rdmaResourceName?: string
+  readonly ippools?: MultusPools
+}
+
+export interface MultusPools {
+  readonly ipv4?: readonly string[]
+  readonly ipv6?: readonly string[]
+  readonly matchMasterSubnet?: boolean
+}
+
+/** spec/api.md §9. */
+export interface SpiderCoordinator extends KubeObject {
+  readonly spec: {
+    readonly mode?: 'auto' | 'underlay' | 'overlay' | 'disabled'
+    readonly podCIDRType?: 'auto' | 'cluster' | 'calico' | 'cilium' | 'none'
+    readonly hijackCIDR?: readonly string[]
+    readonly policyRoutes?: readonly Route[]
+    readonly podMACPrefix?: string
+    readonly tunePodRoutes?: boolean
+    readonly podDefaultRouteNIC?: string
+    readonly hostRuleTable?: number
+    readonly podRPFilter?: number
+    readonly txQueueLen?: number
+    readonly vethLinkAddress?: string
+    readonly vethMTU?: number
+  }
+  readonly status?: {
+    readonly phase: string
+    readonly reason?: string
+    readonly overlayPodCIDR?: readonly string[]
+    readonly serviceCIDR?: readonly string[]
+  }
+}
+
+/** NetworkAttachmentDefinition of k8s.cni.cncf.io/v1 (NPWG standard v1.3). */
+export interface NetworkAttachmentDefinition extends KubeObject {
+  readonly spec?: { readonly config?: string }
+}

@@ -1,0 +1,20 @@
+/**
+ * What every room may use: branded values, errors, ports for time, random numbers and logs, exact JSON.
+ * Types to know: `OperationError`, `Clock`, `Logger`. This room knows nothing of networks or Kubernetes.
+ */
+export { Backoff } from './backoff.ts'
+export type { Brand } from './brand.ts'
+export {
+  AssertionError,
+  assert,
+  InvalidInputError,
+  OperationError,
+  type Retry,
+  showValue,
+  toError,
+  undone,
+  unreachable,
+} from './errors.ts'
+export { type Json, parseJson, stringifyJson } from './json.ts'
+export type { Clock, LogFields, Logger, Random } from './ports.ts'
+export { jsonLogger, type LogLevel, silentLogger, systemClock, systemRandom } from './system.ts'

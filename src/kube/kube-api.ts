@@ -1,0 +1,84 @@
+import type { KubeObject, Resource } from '../api/index.ts'
+
+/** What a list answers. `resourceVersion` is opaque. */
+export interface KubeList<T extends KubeObject> {
+  readonly items: readonly T[]
+  readonly resourceVersion: string
+  readonly continueToken?: string
+}
+
+export interface ListOptions {
+  readonly namespace?: string
+  readonly labelSelector?: string
+  readonly fieldSelector?: string
+  readonly limit?: number
+  readonly continueToken?: string
+  /** '0' = any version from the server's cache; absent = the newest (quorum). */
+  readonly resourceVersion?: string
+}
+
+export type PatchType = 'merge' | 'json' | 'strategic' | 'apply'
+
+export interface ObjectRef {
+  readonly name: string
+  readonly namespace?: string
+}
+
+/** The port to an API server. Every call throws an `ApiError` (an OperationError with `status` and `reason`) when refused. */
+export interface KubeApi {
+  /** Reads uncached. @returns undefined on 404 */
+  get<T extends KubeObject>(resource: Resource, ref: ObjectRef, signal: AbortSignal): Promise<T | undefined>
+  /** One page. */
+  list<T extends KubeObject>(
+    resource: Resource,
+    options: ListOptions,
+    signal: AbortSignal,
+  ): Promise<KubeList<T>>
+  /** All pages, as one consistent list. */
+  listAll<T extends KubeObject>(
+    resource: Resource,
+    options: ListOptions,
+    signal: AbortSignal,
+  ): Promise<KubeList<T>>
+  create<T extends KubeObject>(resource: Resource, object: T, signal: AbortSignal): Promise<T>
+  /** PUT; only for objects that we own whole. */
+  replace<T extends KubeObject>(resource: Resource, object: T, signal: AbortSignal): Promise<T>
+  patch<T extends KubeObject>(
+    resource: Resource,
+    ref: ObjectRef,
+    patch: {
+      readonly type: PatchType
+      readonly body: unknown
+      readonly subresource?: string
+      readonly fieldManager?: string
+    },
+    signal: AbortSignal,
+  ): Promise<T>
+  /** Success also when the object is not there. */
+  delete(
+    resource: Resource,
+    ref: ObjectRef,
+    options: {
+      readonly uid?: string
+      readonly resourceVersion?: string
+      readonly gracePeriodSeconds?: number
+      readonly propagation?: 'Background' | 'Foreground' | 'Orphan'
+    },
+    signal: AbortSignal,
+  ): Promise<void>
+  /** Any other request, such as a subresource; JSON in and out. */
+  request<T>(method: string, path: string, body: unknown, signal: AbortSignal): Promise<T>
+}
+
+/** A list-and-watch cache of one resource. Its content is a hint: what frees or convicts reads uncached. */
+export interface KubeCache<T extends KubeObject> {
+  /** Resolves after the first complete list. */
+  synced(signal: AbortSignal): Promise<void>
+  get(ref: ObjectRef): T | undefined
+  /** All cached objects. */
+  values(): Iterable<T>
+  readonly size: number
+  /** `old` or `now` is undefined for an added or deleted object; a changed uid arrives as delete, then add. */
+  onChange(listener: (old: T | undefined, now: T | undefined) => void): void
+  close(): Promise<void>
+}
