@@ -2,6 +2,7 @@ import type { KubeObject, LabelSelector } from './meta.ts'
 
 /** Group and version of our kinds. */
 export const spiderGroup = 'spiderpool.spidernet.io'
+/** Version of our kinds; {@link spiderGroup} is their group. */
 export const spiderVersion = 'v2beta1'
 /** The one finalizer that the system puts on its objects. */
 export const spiderFinalizer = 'spiderpool.spidernet.io'
@@ -32,7 +33,8 @@ export interface SpiderIpPool extends KubeObject {
     readonly disable?: boolean
   }
   readonly status?: {
-    readonly allocatedIPs?: string // JSON text {"<ip>":{"pod":"ns/name","podUid":"uid"}}; a view of the ledger
+    /** JSON text {"<ip>":{"pod":"ns/name","podUid":"uid"}}; a view of the ledger. */
+    readonly allocatedIPs?: string
     readonly allocatedIPCount?: number
     readonly totalIPCount?: number | bigint
   }

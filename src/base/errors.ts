@@ -51,7 +51,7 @@ export function showValue(value: unknown): string {
 /** A mistake of ours, not of the input: ends the work item or the process. */
 export class AssertionError extends Error {}
 
-/** @throws {AssertionError} when `condition` does not hold */
+/** Checks what must hold by our own logic. @throws {AssertionError} when `condition` does not hold */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError(message)
 }
