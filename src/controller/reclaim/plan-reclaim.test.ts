@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import type { BlockEntry } from '../../api/index.ts'
+import { NodeReports } from './node-reports.ts'
+import { type PodFinding, planReclaim, type SandboxEvidence } from './plan-reclaim.ts'
+
+const entry: BlockEntry = {
+  pool: 'p4',
+  nic: 'eth0',
+  owner: { kind: 'pod', uid: 'U1' },
+  pod: 'default/web-1',
+  podUid: 'U1',
+  node: 'node1',
+  attachments: [{ containerId: 'c1', node: 'node1', active: true }],
+  since: 1,
+  grant: { prefixBits: 16 },
+}
+const sticky: BlockEntry = {
+  ...entry,
+  owner: { kind: 'sticky', group: 'apps', ownerKind: 'StatefulSet', name: 'web', uid: 'S1', replica: '1' },
+}
+
+const cases: readonly (readonly [
+  string,
+  BlockEntry,
+  PodFinding,
+  boolean,
+  readonly SandboxEvidence[],
+  string,
+])[] = [
+  ['a living pod of the same uid keeps', entry, { kind: 'alive', uid: 'U1' }, false, ['gone'], 'keep'],
+  [
+    'a living namesake of another uid does not keep',
+    entry,
+    { kind: 'alive', uid: 'U2' },
+    false,
+    ['gone'],
+    'free',
+  ],
+  ['a gone pod frees with evidence', entry, { kind: 'gone' }, false, ['gone'], 'free'],
+  ['a gone pod waits for evidence', entry, { kind: 'gone' }, false, ['unknown'], 'wait'],
+  ['a gone pod waits while its sandbox runs', entry, { kind: 'gone' }, false, ['alive'], 'wait'],
+  ['a detached entry needs no evidence', { ...entry, attachments: [] }, { kind: 'gone' }, false, [], 'free'],
+  [
+    'a terminating pod waits while its sandbox runs',
+    entry,
+    { kind: 'dead', uid: 'U1' },
+    false,
+    ['alive'],
+    'wait',
+  ],
+  ['a terminating pod without a sandbox frees', entry, { kind: 'dead', uid: 'U1' }, false, ['gone'], 'free'],
+  ['a valid replica keeps without a pod', sticky, { kind: 'gone' }, true, [], 'keep'],
+  ['an invalid replica frees', sticky, { kind: 'gone' }, false, ['gone'], 'free'],
+  [
+    'an invalid replica with a living pod keeps',
+    sticky,
+    { kind: 'alive', uid: 'U1' },
+    false,
+    ['gone'],
+    'keep',
+  ],
+  ['two attachments both need evidence', entry, { kind: 'gone' }, false, ['gone', 'unknown'], 'wait'],
+]
+
+for (const [title, subject, pod, isReplicaValid, sandboxes, expected] of cases) {
+  void test(`planReclaim(): ${title}`, () => {
+    assert.equal(planReclaim({ entry: subject, pod, isReplicaValid, sandboxes }).kind, expected)
+  })
+}
+
+void test('NodeReports convicts only by the second report that arrived after the nomination', () => {
+  const reports = new NodeReports()
+  const empty = { takenAtMs: 0, alive: [] }
+  assert.equal(reports.evidence('node1', 'c1', 100), 'unknown')
+  reports.add('node1', empty, 90)
+  reports.add('node1', empty, 110)
+  assert.equal(
+    reports.evidence('node1', 'c1', 100),
+    'unknown',
+    'the report at 110 may have been taken before 100',
+  )
+  reports.add('node1', empty, 120)
+  assert.equal(reports.evidence('node1', 'c1', 100), 'gone')
+  reports.add('node1', { takenAtMs: 0, alive: [{ containerId: 'c1', ifName: 'eth0' }] }, 130)
+  assert.equal(reports.evidence('node1', 'c1', 100), 'alive')
+  assert.equal(reports.evidence('node2', 'c1', 100), 'unknown')
+})

@@ -1,0 +1,53 @@
+import type { BlockEntry } from '../../api/index.ts'
+
+/** What a fresh read of the API server said of the pod that an entry names. */
+export type PodFinding =
+  | { readonly kind: 'alive'; readonly uid: string }
+  | { readonly kind: 'gone' }
+  /** It exists, but it is terminating or finished (spec/ipam.md §3, alive table). */
+  | { readonly kind: 'dead'; readonly uid: string }
+
+/** What is known of the sandbox of one attachment. */
+export type SandboxEvidence = 'gone' | 'alive' | 'unknown'
+
+/** Everything that a verdict on one entry needs; all of it read after the entry was nominated. */
+export interface ReclaimFacts {
+  readonly entry: BlockEntry
+  readonly pod: PodFinding
+  /** For a sticky owner: does the replica still belong to its workload? Ignored for pods. */
+  readonly isReplicaValid: boolean
+  /** In the order of `entry.attachments`. */
+  readonly sandboxes: readonly SandboxEvidence[]
+}
+
+export type Verdict =
+  | { readonly kind: 'keep'; readonly why: string }
+  /** Nothing to free yet: evidence from the node is missing. */
+  | { readonly kind: 'wait'; readonly why: string }
+  | { readonly kind: 'free'; readonly why: string }
+
+/**
+ * Decides whether an address may be freed without a DEL (design.md, the ledger, rule 7).
+ * Caches may nominate an entry; only facts read afterwards convict it.
+ */
+export function planReclaim(facts: ReclaimFacts): Verdict {
+  const { entry, pod } = facts
+  if (entry.owner.kind === 'sticky' && facts.isReplicaValid) {
+    return {
+      kind: 'keep',
+      why: `its replica ${entry.owner.replica} belongs to ${entry.owner.ownerKind} ${entry.owner.name}`,
+    }
+  }
+  if (pod.kind === 'alive' && pod.uid === entry.podUid) return { kind: 'keep', why: 'its pod is alive' }
+  const reason = whyDead(entry, pod)
+  if (facts.sandboxes.includes('alive')) return { kind: 'wait', why: `${reason}, but its sandbox still runs` }
+  if (facts.sandboxes.includes('unknown'))
+    return { kind: 'wait', why: `${reason}, but its node has not reported` }
+  return { kind: 'free', why: reason }
+}
+
+function whyDead(entry: BlockEntry, pod: PodFinding): string {
+  if (pod.kind === 'gone') return 'pod is gone'
+  if (pod.uid !== entry.podUid) return `pod has another uid ${pod.uid}`
+  return 'pod is terminating or finished'
+}

@@ -1,0 +1,99 @@
+import type { BlockEntry, EndpointNic, OwnerReference, Pod, SpiderEndpoint } from '../../api/index.ts'
+import { spiderFinalizer, spiderGroup, spiderVersion } from '../../api/index.ts'
+
+/** One address of a pod as the ledger has it. */
+export interface HeldAddress {
+  readonly ip: string
+  readonly version: 4 | 6
+  readonly entry: BlockEntry
+}
+
+/** The workload that a pod belongs to (spec/ipam.md §3, top owner). */
+export interface EndpointOwner {
+  readonly kind: string
+  readonly name: string
+}
+
+/**
+ * The endpoint of one pod as the ledger wants it (spec/ipam.md §10.2).
+ *
+ * @param held addresses of one pod uid, at least one
+ * @param pod the pod, when it still exists: stateless pods own their endpoint
+ */
+export function planEndpoint(
+  held: readonly HeldAddress[],
+  owner: EndpointOwner,
+  pod: Pod | undefined,
+): SpiderEndpoint {
+  const first = held[0]
+  if (first === undefined) return { metadata: { name: '' }, status: emptyStatus(owner) }
+  const [namespace = '', name = ''] = first.entry.pod.split('/')
+  const isSticky = held.some(({ entry }) => entry.owner.kind === 'sticky')
+  const ownerReferences = isSticky || pod?.metadata.uid === undefined ? undefined : [podReference(pod)]
+  return {
+    apiVersion: `${spiderGroup}/${spiderVersion}`,
+    kind: 'SpiderEndpoint',
+    metadata: {
+      name,
+      namespace,
+      finalizers: [spiderFinalizer],
+      ...(ownerReferences === undefined ? {} : { ownerReferences }),
+    },
+    status: {
+      current: { uid: first.entry.podUid, node: first.entry.node, ips: planNics(held) },
+      ownerControllerType: owner.kind,
+      ownerControllerName: owner.name,
+    },
+  }
+}
+
+function emptyStatus(owner: EndpointOwner): SpiderEndpoint['status'] {
+  return {
+    current: { uid: '', node: '', ips: [] },
+    ownerControllerType: owner.kind,
+    ownerControllerName: owner.name,
+  }
+}
+
+function podReference(pod: Pod): OwnerReference {
+  return { apiVersion: 'v1', kind: 'Pod', name: pod.metadata.name, uid: pod.metadata.uid ?? '' }
+}
+
+function planNics(held: readonly HeldAddress[]): readonly EndpointNic[] {
+  const nics = new Map<string, HeldAddress[]>()
+  for (const address of held) {
+    const group = nics.get(address.entry.nic)
+    if (group === undefined) nics.set(address.entry.nic, [address])
+    else group.push(address)
+  }
+  return [...nics]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([nic, addresses]) =>
+      planNic(
+        nic,
+        [...addresses].sort((a, b) => a.version - b.version),
+      ),
+    )
+}
+
+function planNic(nic: string, addresses: readonly HeldAddress[]): EndpointNic {
+  const routes = addresses.flatMap(({ entry }) => entry.grant.routes ?? [])
+  const mac = addresses.find(({ entry }) => entry.grant.mac !== undefined)?.entry.grant.mac
+  return {
+    interface: nic,
+    ...Object.assign({}, ...addresses.map(familyFields)),
+    vlan: addresses.find(({ entry }) => entry.grant.vlan !== undefined)?.entry.grant.vlan ?? 0,
+    // The flag as it was asked for, whether or not there is a gateway (spec/ipam.md §23, 27).
+    cleanGateway: addresses.some(({ entry }) => entry.grant.cleanGateway === true),
+    ...(mac === undefined ? {} : { mac }),
+    ...(routes.length === 0 ? {} : { routes }),
+  }
+}
+
+function familyFields({ ip, version, entry }: HeldAddress): Partial<EndpointNic> {
+  const address = `${ip}/${entry.grant.prefixBits}`
+  const { gateway } = entry.grant
+  return version === 4
+    ? { ipv4: address, ipv4Pool: entry.pool, ...(gateway === undefined ? {} : { ipv4Gateway: gateway }) }
+    : { ipv6: address, ipv6Pool: entry.pool, ...(gateway === undefined ? {} : { ipv6Gateway: gateway }) }
+}
