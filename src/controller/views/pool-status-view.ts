@@ -1,0 +1,87 @@
+import { resources, type SpiderIpPool, totalIpCountOf } from '../../api/index.ts'
+import { stringifyJson } from '../../base/index.ts'
+import type { KubeApi } from '../../kube/index.ts'
+import type { LedgerView } from './ledger-view.ts'
+import type { HeldAddress } from './plan-endpoint.ts'
+
+/**
+ * Records that `status.allocatedIPs` holds at most: about 125 bytes each, and an object may have 1.5 MiB.
+ * With more the field is absent, and the condition `AllocatedIPsListed` says so; the blocks always hold all.
+ */
+export const maxListedRecords = 8_000
+
+/** The status of a pool as a patch body: everything in it is ours. */
+export interface PoolStatusPatch {
+  readonly totalIPCount: number | bigint
+  readonly allocatedIPCount: number
+  readonly allocatedIPs: string | null
+  readonly conditions: readonly PoolCondition[] | null
+}
+
+interface PoolCondition {
+  readonly type: string
+  readonly status: string
+  readonly reason: string
+  readonly message: string
+}
+
+/** Computes a pool's status from the ledger; never by incrementing. */
+export function planPoolStatus(pool: SpiderIpPool, held: Iterable<HeldAddress>): PoolStatusPatch {
+  const addresses = [...held]
+  const isListed = addresses.length <= maxListedRecords
+  return {
+    totalIPCount: totalIpCountOf(pool),
+    allocatedIPCount: addresses.length,
+    allocatedIPs: addresses.length === 0 || !isListed ? null : recordText(addresses),
+    conditions: isListed
+      ? null
+      : [
+          {
+            type: 'AllocatedIPsListed',
+            status: 'False',
+            reason: 'TooManyRecords',
+            message: `${addresses.length} records are more than ${maxListedRecords}: see SpiderIPBlock objects`,
+          },
+        ],
+  }
+}
+
+/** spec/api.md §4.3: keys in byte order, no whitespace. */
+function recordText(addresses: readonly HeldAddress[]): string {
+  const sorted = [...addresses].sort((a, b) => (a.ip < b.ip ? -1 : 1))
+  const records = Object.fromEntries(
+    sorted.map(({ ip, entry }) => [ip, { pod: entry.pod, podUid: entry.podUid }]),
+  )
+  return JSON.stringify(records)
+}
+
+export interface PoolStatusPorts {
+  readonly api: KubeApi
+  readonly ledger: LedgerView
+  findPool(name: string): SpiderIpPool | undefined
+}
+
+/** Writes a pool's status when it differs from what the ledger says. Safe to repeat. */
+export async function reconcilePoolStatus(
+  name: string,
+  ports: PoolStatusPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  const pool = ports.findPool(name)
+  if (pool === undefined) return
+  const wanted = planPoolStatus(pool, ports.ledger.heldInPool(name))
+  if (isSame(pool.status, wanted)) return
+  const body = { metadata: { resourceVersion: pool.metadata.resourceVersion }, status: wanted }
+  await ports.api.patch(resources.ipPool, { name }, { type: 'merge', body, subresource: 'status' }, signal)
+}
+
+function isSame(status: SpiderIpPool['status'], wanted: PoolStatusPatch): boolean {
+  const { conditions = null } = (status ?? {}) as { conditions?: readonly PoolCondition[] | null }
+  const found = {
+    totalIPCount: status?.totalIPCount,
+    allocatedIPCount: status?.allocatedIPCount,
+    allocatedIPs: status?.allocatedIPs ?? null,
+    conditions,
+  }
+  return stringifyJson(found) === stringifyJson(wanted)
+}
