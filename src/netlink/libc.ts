@@ -1,0 +1,78 @@
+// The one place that loads koffi. Synchronous calls only: an asynchronous one would run on a thread of libuv's pool.
+import koffi from 'koffi'
+import { SystemCallError } from './system-call-error.ts'
+
+type Call<Arguments extends readonly unknown[]> = (...args: Arguments) => number
+type Bytes = Uint8Array | null
+
+const libc = koffi.load('libc.so.6')
+const declare = <Arguments extends readonly unknown[]>(prototype: string): Call<Arguments> =>
+  libc.func(prototype) as Call<Arguments>
+
+/** Plain system calls; -1 is a failure whose reason `lastErrno()` tells. Prototypes as in section 2 of the man pages. */
+export const libcCalls: {
+  readonly open: Call<[path: string, flags: number]>
+  readonly close: Call<[fd: number]>
+  readonly write: Call<[fd: number, bytes: Uint8Array, byteCount: number]>
+  readonly setns: Call<[fd: number, type: number]>
+  readonly socket: Call<[domain: number, type: number, protocol: number]>
+  readonly bind: Call<[fd: number, address: Uint8Array, addressBytes: number]>
+  readonly setsockopt: Call<[fd: number, level: number, name: number, value: Uint8Array, valueBytes: number]>
+  readonly sendto: Call<
+    [fd: number, bytes: Uint8Array, byteCount: number, flags: number, to: Bytes, toBytes: number]
+  >
+  readonly recvfrom: Call<
+    [fd: number, bytes: Uint8Array, byteCount: number, flags: number, from: Bytes, fromBytes: Bytes]
+  >
+  readonly umount: Call<[path: string, flags: number]>
+} = {
+  open: declare('int open(const char *path, int flags)'),
+  close: declare('int close(int fd)'),
+  write: declare('intptr_t write(int fd, void *bytes, size_t count)'),
+  setns: declare('int setns(int fd, int type)'),
+  socket: declare('int socket(int domain, int type, int protocol)'),
+  bind: declare('int bind(int fd, void *address, uint32_t addressBytes)'),
+  setsockopt: declare('int setsockopt(int fd, int level, int name, void *value, uint32_t valueBytes)'),
+  sendto: declare(
+    'intptr_t sendto(int fd, void *bytes, size_t count, int flags, void *to, uint32_t toBytes)',
+  ),
+  recvfrom: declare('intptr_t recvfrom(int fd, void *bytes, size_t count, int flags, void *from, void *n)'),
+  umount: declare('int umount2(const char *path, int flags)'),
+}
+
+/** The errno of the last call that gave -1. */
+export function lastErrno(): number {
+  return koffi.errno()
+}
+
+const EINTR = 4
+const maxInterrupts = 1000
+
+/**
+ * Makes `call` until no signal interrupts it.
+ * @returns what it gives, 0 or more
+ * @throws {SystemCallError} `Cannot <action>: <errno>` when it gives -1
+ */
+export function callSystem(action: string, call: () => number): number {
+  for (let interrupts = 0; ; interrupts++) {
+    const result = Number(call())
+    if (result >= 0) return result
+    const errno = lastErrno()
+    if (errno !== EINTR || interrupts >= maxInterrupts) throw new SystemCallError(action, errno)
+  }
+}
+
+const O_CLOEXEC = 0o2000000
+
+/** Opens a path read-only, or write-only, for this process alone. */
+export function openFile(path: string, mode: 'read' | 'write'): number {
+  const flags = (mode === 'write' ? 1 : 0) | O_CLOEXEC
+  return callSystem(`open "${path}"`, () => libcCalls.open(path, flags))
+}
+
+/** Closes a descriptor. Linux frees it even when it answers EINTR, so there is nothing to repeat. */
+export function closeFile(fd: number): void {
+  if (libcCalls.close(fd) === 0) return
+  const errno = lastErrno()
+  if (errno !== EINTR) throw new SystemCallError(`close descriptor ${fd}`, errno)
+}
