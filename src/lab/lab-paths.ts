@@ -1,0 +1,62 @@
+import { join } from 'node:path'
+
+/** The files of one lab. Nothing of it lives elsewhere, but for kernel objects that hang on `netns` files below it. */
+export interface LabPaths {
+  readonly dir: string
+  /** Says that the folder is a lab's, so that it may be removed whole. */
+  readonly marker: string
+  readonly kubeconfig: string
+  readonly state: string
+  readonly lock: string
+  readonly pkiDir: string
+  readonly apiserverDir: string
+  readonly logsDir: string
+  readonly nodesDir: string
+  /** Network namespace of the virtual switch. */
+  readonly switchNetns: string
+}
+
+/** The files of one node of the lab. */
+export interface NodePaths {
+  readonly dir: string
+  readonly netns: string
+  readonly cniBinDir: string
+  readonly cniConfDir: string
+  readonly cniCacheDir: string
+  readonly journalDir: string
+  readonly spoolDir: string
+  readonly socket: string
+  readonly token: string
+  readonly sandboxesDir: string
+}
+
+export function labPathsOf(dir: string): LabPaths {
+  return {
+    dir,
+    marker: join(dir, '.spiderpool-lab'),
+    kubeconfig: join(dir, 'kubeconfig'),
+    state: join(dir, 'state.json'),
+    lock: join(dir, 'lock'),
+    pkiDir: join(dir, 'pki'),
+    apiserverDir: join(dir, 'apiserver'),
+    logsDir: join(dir, 'logs'),
+    nodesDir: join(dir, 'nodes'),
+    switchNetns: join(dir, 'switch.netns'),
+  }
+}
+
+export function nodePathsOf(lab: LabPaths, node: string): NodePaths {
+  const dir = join(lab.nodesDir, node)
+  return {
+    dir,
+    netns: join(dir, 'netns'),
+    cniBinDir: join(dir, 'cni', 'bin'),
+    cniConfDir: join(dir, 'cni', 'net.d'),
+    cniCacheDir: join(dir, 'cni', 'cache'),
+    journalDir: join(dir, 'agent', 'journal'),
+    spoolDir: join(dir, 'agent', 'spool'),
+    socket: join(dir, 'agent.sock'),
+    token: join(dir, 'token'),
+    sandboxesDir: join(dir, 'sandboxes'),
+  }
+}
