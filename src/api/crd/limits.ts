@@ -1,0 +1,26 @@
+/**
+ * Sizes that the schemas bound, so that the API server can bound the cost of their rules. They stand far above real use.
+ * Lengths are in characters.
+ */
+export const crdLimits = {
+  /** Text of one IP address: eight groups, the last two in dotted decimal. */
+  ipLength: 45,
+  /** Text of one CIDR. */
+  cidrLength: 49,
+  /** Text of one range: two addresses and a dash. */
+  rangeLength: 91,
+  /** Entries of `ips` or `excludeIPs`; one entry may hold any number of addresses. */
+  ranges: 3000,
+  /** Entries of `routes` or `policyRoutes`. */
+  routes: 200,
+  /** Entries of `hijackCIDR`. */
+  hijackCidrs: 500,
+  /** Expressions of one label selector. */
+  labelExpressions: 200,
+  /** Text of `podMACPrefix`. */
+  macPrefixLength: 17,
+  /** Entries of `ovs.trunk`. */
+  trunks: 4096,
+  /** Addresses in one block, and as many release times. */
+  blockEntries: 4096,
+} as const

@@ -1,0 +1,140 @@
+import { resources } from '../resources.ts'
+import {
+  familyRule,
+  ipVersionSchema,
+  poolRoutesSchema,
+  rangesSchema,
+  specRequired,
+  subnetRules,
+  subnetSchema,
+} from './address-rules.ts'
+import { crdLimits } from './limits.ts'
+import { type CrdManifest, crdManifest, type PrinterColumn } from './manifest.ts'
+import { flag, int64, object, type Schema, text, textList } from './schema.ts'
+import { selectorNotEmpty, selectorSchema } from './selector-schema.ts'
+
+const category = 'spiderpool'
+
+const column = (
+  name: string,
+  type: PrinterColumn['type'],
+  jsonPath: string,
+  description: string,
+): PrinterColumn => ({ name, type, jsonPath, description })
+
+const countColumns: readonly PrinterColumn[] = [
+  column('VERSION', 'string', '.spec.ipVersion', 'ipVersion'),
+  column('SUBNET', 'string', '.spec.subnet', 'subnet'),
+  column('ALLOCATED-IP-COUNT', 'integer', '.status.allocatedIPCount', 'allocatedIPCount'),
+  column('TOTAL-IP-COUNT', 'integer', '.status.totalIPCount', 'totalIPCount'),
+]
+
+const wide = (columns: readonly PrinterColumn[]): readonly PrinterColumn[] =>
+  columns.map((item) => ({ ...item, priority: 10 }))
+
+const poolColumns: readonly PrinterColumn[] = [
+  ...countColumns,
+  column('DEFAULT', 'boolean', '.spec.default', 'default'),
+  ...wide([
+    column('DISABLE', 'boolean', '.spec.disable', 'disable'),
+    column('NodeName', 'string', '.spec.nodeName', 'nodeName'),
+    column('MultusName', 'string', '.spec.multusName', 'multusName'),
+    column(
+      'APP-NAMESPACE',
+      'string',
+      ".spec.podAffinity.matchLabels['ipam\\.spidernet\\.io/app\\-namespace']",
+      'AppNamespace',
+    ),
+  ]),
+]
+
+const networkProperties: Readonly<Record<string, Schema>> = {
+  ipVersion: ipVersionSchema('Family, 4 or 6; filled from subnet.'),
+  subnet: subnetSchema('Network in network form, such as 10.6.0.0/16. Never changes.'),
+  ips: rangesSchema('Addresses offered, each entry an address or first-last.'),
+  excludeIPs: rangesSchema('Addresses taken out of ips.'),
+  gateway: text('Default route of the interface: an address of subnet that is not offered.', {
+    maxLength: crdLimits.ipLength,
+  }),
+  routes: poolRoutesSchema,
+}
+
+const poolSpec = object(
+  'What the pool offers and to whom.',
+  {
+    ...networkProperties,
+    podAffinity: selectorSchema('Pods that may use the pool, by label.', [selectorNotEmpty]),
+    namespaceAffinity: selectorSchema('Namespaces that may use the pool, by label.'),
+    namespaceName: textList('Namespaces that may use the pool; when given, namespaceAffinity is ignored.'),
+    nodeAffinity: selectorSchema('Nodes that may use the pool, by label.'),
+    nodeName: textList('Nodes that may use the pool; when given, nodeAffinity is ignored.'),
+    multusName: textList('Network attachments that may use the pool, as namespace/name or name.'),
+    default: flag('One of the pools for pods that name none.', { default: false }),
+    disable: flag('Hands out no new address; those in use stay.', { default: false }),
+  },
+  { required: ['subnet'], 'x-kubernetes-validations': subnetRules },
+)
+
+const poolStatus = object('Counts, and a view of who holds which address.', {
+  allocatedIPCount: int64('Addresses in use.', { minimum: 0 }),
+  allocatedIPs: text('JSON text: address to pod and podUid.'),
+  totalIPCount: int64('Addresses offered.', { minimum: 0 }),
+})
+
+/** SpiderIPPool (spec/api.md §4). */
+export const ipPoolCrd: CrdManifest = crdManifest({
+  resource: resources.ipPool,
+  singular: 'spiderippool',
+  shortName: 'sp',
+  category,
+  description: 'A set of addresses of one network, and the pods that may use them.',
+  properties: { spec: poolSpec, status: poolStatus },
+  rules: [specRequired],
+  columns: poolColumns,
+  subresources: { status: {} },
+})
+
+/** SpiderSubnet (spec/api.md §5). */
+export const subnetCrd: CrdManifest = crdManifest({
+  resource: resources.subnet,
+  singular: 'spidersubnet',
+  shortName: 'ss',
+  category,
+  description: 'The addresses of one network that pools may draw from.',
+  properties: {
+    spec: object('What the subnet manages.', networkProperties, {
+      required: ['subnet'],
+      'x-kubernetes-validations': subnetRules,
+    }),
+    status: object('Which pool holds which part.', {
+      allocatedIPCount: int64('Addresses handed to pools.', { minimum: 0 }),
+      controlledIPPools: text('JSON text: pool name to its ranges.'),
+      totalIPCount: int64('Addresses managed.', { minimum: 0 }),
+    }),
+  },
+  rules: [specRequired],
+  columns: countColumns,
+  subresources: { status: {} },
+})
+
+/** SpiderReservedIP (spec/api.md §6). */
+export const reservedIpCrd: CrdManifest = crdManifest({
+  resource: resources.reservedIp,
+  singular: 'spiderreservedip',
+  shortName: 'sr',
+  category,
+  description: 'Addresses that no pool hands out.',
+  properties: {
+    spec: object(
+      'What is reserved.',
+      {
+        ipVersion: ipVersionSchema('Family, 4 or 6; filled from the first entry of ips.'),
+        ips: rangesSchema('Addresses reserved, each entry an address or first-last.'),
+      },
+      { 'x-kubernetes-validations': [familyRule('ips')] },
+    ),
+  },
+  rules: [specRequired],
+  columns: [column('VERSION', 'string', '.spec.ipVersion', 'ipVersion')],
+  subresources: {},
+})

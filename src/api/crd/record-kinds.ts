@@ -1,0 +1,182 @@
+import { resources } from '../resources.ts'
+import { recordedRoutesSchema } from './address-rules.ts'
+import { crdLimits } from './limits.ts'
+import { type CrdManifest, crdManifest, type PrinterColumn } from './manifest.ts'
+import { flag, int64, integer, list, map, object, type Schema, text, textList } from './schema.ts'
+
+const nicColumn = (name: string, field: string): PrinterColumn => ({
+  name,
+  type: 'string',
+  jsonPath: `.status.current.ips[0].${field}`,
+  description: field,
+})
+
+const endpointNic = object(
+  'One interface of the pod.',
+  {
+    interface: text('Name; empty while it is not known.'),
+    ipv4: text('Address with prefix length.'),
+    ipv6: text('Address with prefix length.'),
+    ipv4Pool: text('Pool of the IPv4 address.'),
+    ipv6Pool: text('Pool of the IPv6 address.'),
+    ipv4Gateway: text('IPv4 default gateway.'),
+    ipv6Gateway: text('IPv6 default gateway.'),
+    vlan: int64('VLAN tag.', { minimum: 0, maximum: 4094, default: 0 }),
+    cleanGateway: flag('No default route for this interface.'),
+    mac: text('MAC address.'),
+    routes: recordedRoutesSchema('Routes of this interface.'),
+  },
+  { required: ['interface'] },
+)
+
+const endpointStatus = object(
+  'What the pod holds.',
+  {
+    current: object(
+      'The present allocation.',
+      {
+        uid: text('UID of the pod.'),
+        node: text('Name of the node.'),
+        ips: list('One entry for each interface.', endpointNic),
+      },
+      { required: ['uid', 'node', 'ips'] },
+    ),
+    ownerControllerType: text('Kind of the workload on top.'),
+    ownerControllerName: text('Name of the workload on top.'),
+  },
+  { required: ['current', 'ownerControllerType', 'ownerControllerName'] },
+)
+
+/** SpiderEndpoint (spec/api.md §7): the payload is in `status`, so there must be no status subresource. */
+export const endpointCrd: CrdManifest = crdManifest({
+  resource: resources.endpoint,
+  singular: 'spiderendpoint',
+  shortName: 'se',
+  category: 'spiderpool',
+  description: 'The addresses of one pod.',
+  properties: { status: endpointStatus },
+  columns: [
+    nicColumn('INTERFACE', 'interface'),
+    nicColumn('IPV4POOL', 'ipv4Pool'),
+    nicColumn('IPV4', 'ipv4'),
+    nicColumn('IPV6POOL', 'ipv6Pool'),
+    nicColumn('IPV6', 'ipv6'),
+    { name: 'NODE', type: 'string', jsonPath: '.status.current.node', description: 'node' },
+  ],
+  subresources: {},
+})
+
+const blockEntry = object(
+  'Who owns one address.',
+  {
+    pool: text('Pool that gave the address.'),
+    nic: text('Interface of the pod.'),
+    owner: object(
+      'A pod by uid, or a replica of a sticky workload.',
+      {
+        kind: text('pod or sticky.', { enum: ['pod', 'sticky'] }),
+        uid: text('UID of the pod or of the workload.'),
+        group: text('API group of the workload.'),
+        ownerKind: text('Kind of the workload.'),
+        name: text('Name of the workload.'),
+        replica: text('Ordinal or name of the replica.'),
+      },
+      { required: ['kind', 'uid'], 'x-kubernetes-preserve-unknown-fields': true },
+    ),
+    pod: text('namespace/name of the pod that uses the address, or used it last.'),
+    podUid: text('UID of that pod.'),
+    node: text('Node of that pod.'),
+    intent: object(
+      'Set when one request took several addresses: held until all carry this id.',
+      { id: text('Name of the request.'), ips: textList('All addresses of the request.') },
+      { required: ['id', 'ips'] },
+    ),
+    attachments: list(
+      'Sandboxes that use the address; none when it is detached.',
+      object(
+        'One sandbox.',
+        { containerId: text('Container id.'), node: text('Node.'), active: flag('Carries traffic.') },
+        { required: ['containerId', 'node', 'active'], 'x-kubernetes-preserve-unknown-fields': true },
+      ),
+    ),
+    since: int64('Time of the allocation, milliseconds since the epoch.'),
+    grant: object(
+      'What the request was answered with.',
+      {
+        prefixBits: integer('Prefix length of the network.'),
+        gateway: text('Default gateway.'),
+        routes: recordedRoutesSchema('Routes of the interface.'),
+        cleanGateway: flag('No default route for this interface.'),
+        vlan: integer('VLAN tag.'),
+        mac: text('MAC address.'),
+      },
+      { required: ['prefixBits'], 'x-kubernetes-preserve-unknown-fields': true },
+    ),
+  },
+  // A newer controller may record more than this schema knows, and must not lose it.
+  { required: ['pool', 'nic', 'owner'], 'x-kubernetes-preserve-unknown-fields': true },
+)
+
+const blockSpec: Schema = object(
+  'The range and its owners.',
+  {
+    cidr: text('Network form of the range. Decides the name, never changes.', {
+      maxLength: crdLimits.cidrLength,
+      'x-kubernetes-validations': [
+        {
+          rule: 'isCIDR(self) && string(cidr(self).masked()) == self',
+          message: 'is not the network form of a CIDR',
+        },
+        {
+          rule: 'self == oldSelf',
+          message: 'cannot change: it decides the name',
+          reason: 'FieldValueForbidden',
+        },
+      ],
+    }),
+    term: int64('Term of the leader that wrote last.', {
+      minimum: 0,
+      'x-kubernetes-validations': [
+        {
+          rule: 'self >= oldSelf',
+          message: 'is lower than the stored term: a newer leader has written, so step down',
+          reason: 'FieldValueForbidden',
+        },
+      ],
+    }),
+    entries: map('Owners by address in canonical text.', blockEntry, {
+      maxProperties: crdLimits.blockEntries,
+    }),
+    released: map('When each address was released last, milliseconds since the epoch.', int64('Time.'), {
+      maxProperties: crdLimits.blockEntries,
+    }),
+  },
+  { required: ['cidr', 'term'] },
+)
+
+/** SpiderIPBlock: the durable ledger, one object for each aligned range of addresses. */
+export const ipBlockCrd: CrdManifest = crdManifest({
+  resource: resources.ipBlock,
+  singular: 'spideripblock',
+  shortName: 'sib',
+  category: 'spiderpool',
+  description: 'Who owns which address of one aligned range. Written by the leading controller alone.',
+  properties: { spec: blockSpec },
+  rules: [{ rule: 'has(self.spec)', message: 'spec is missing', reason: 'FieldValueRequired' }],
+  columns: [
+    { name: 'CIDR', type: 'string', jsonPath: '.spec.cidr', description: 'cidr' },
+    { name: 'TERM', type: 'integer', jsonPath: '.spec.term', description: 'term' },
+    { name: 'AGE', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'age' },
+  ],
+})
+
+/** NetworkAttachmentDefinition of the NPWG standard, version 1.3. */
+export const networkAttachmentDefinitionCrd: CrdManifest = crdManifest({
+  resource: resources.networkAttachmentDefinition,
+  singular: 'network-attachment-definition',
+  shortName: 'net-attach-def',
+  description: 'A network that pods may be attached to (Network Plumbing Working Group standard).',
+  properties: {
+    spec: object('The network.', { config: text('CNI configuration as JSON text.') }),
+  },
+})
