@@ -118,6 +118,8 @@ export interface BlockEntry {
   readonly attachments?: readonly Attachment[]
   /** Time of the allocation, milliseconds since the epoch. */
   readonly since: number
+  /** The ADD that took the address: undoing that attempt frees it, undoing a later one only detaches it. */
+  readonly createdBy?: { readonly containerId: string; readonly ifName: string }
   /** What the ADD was answered with: a repeat answers the same. */
   readonly grant: EntryGrant
 }
