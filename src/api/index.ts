@@ -3,11 +3,54 @@
  * Types to know: `SpiderIpPool`, `SpiderIpBlock`, `AllocateRequest`. This room does no I/O.
  */
 export * from './allocator-rpc.ts'
+export { annotationKeys, applicationKeys, labelKeys } from './annotation/keys.ts'
+export { nicNameProblem } from './annotation/nic-name.ts'
+export { type PodRoute, parsePodRoutes } from './annotation/pod-routes.ts'
+export {
+  type NicPoolChoice,
+  type PoolChoice,
+  parseDefaultRouteNic,
+  parseIppool,
+  parseIppools,
+  parseNamespacePools,
+  parseSubnetChoice,
+  parseSubnetsChoice,
+  requireNicChoice,
+} from './annotation/pool-choice.ts'
 export * from './core.ts'
 export { crdManifests } from './crd/crd-manifests.ts'
 export { crdLimits } from './crd/limits.ts'
 export type { CrdManifest } from './crd/manifest.ts'
 export { blockOfCniType } from './crd/multus-kind.ts'
+export {
+  isDnsSubdomain,
+  isEmptySelector,
+  isLabelKey,
+  isLabelValue,
+  type Labels,
+  matchesSelector,
+  selectorErrors,
+} from './label-selector.ts'
 export * from './meta.ts'
+export { isAlive } from './pod-state.ts'
+export {
+  type AddressSpec,
+  type AllocatedIp,
+  cidrLabel,
+  countForStatus,
+  decodeAllocatedIps,
+  encodeAllocatedIps,
+  totalSetOf,
+  versionOf,
+} from './pool-addresses.ts'
 export { type ResourceName, resources } from './resources.ts'
 export * from './spider.ts'
+export {
+  climbOwner,
+  controllerOf,
+  type DirectOwner,
+  directOwner,
+  groupOf,
+  type TopOwner,
+} from './top-owner.ts'
+export { compileWildcard, expandPoolNames, isWildcard } from './wildcard.ts'

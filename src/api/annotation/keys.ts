@@ -1,0 +1,42 @@
+/** Names of annotations and labels (spec/api.md §10). */
+export const annotationKeys = {
+  subnets: 'ipam.spidernet.io/subnets',
+  subnet: 'ipam.spidernet.io/subnet',
+  ippools: 'ipam.spidernet.io/ippools',
+  ippool: 'ipam.spidernet.io/ippool',
+  routes: 'ipam.spidernet.io/routes',
+  defaultRouteNic: 'ipam.spidernet.io/default-route-nic',
+  namespaceIpv4Pools: 'ipam.spidernet.io/default-ipv4-ippool',
+  namespaceIpv6Pools: 'ipam.spidernet.io/default-ipv6-ippool',
+  multusDefaultNetwork: 'v1.multus-cni.io/default-network',
+  multusNetworks: 'k8s.v1.cni.cncf.io/networks',
+  multusNetworkStatus: 'k8s.v1.cni.cncf.io/network-status',
+  multusResourceName: 'k8s.v1.cni.cncf.io/resourceName',
+  multusCrName: 'multus.spidernet.io/cr-name',
+  multusCniVersion: 'multus.spidernet.io/cni-version',
+  multusConfigName: 'cni.spidernet.io/cniconfig-name',
+  rdmaResourceInject: 'cni.spidernet.io/rdma-resource-inject',
+  networkResourceInject: 'cni.spidernet.io/network-resource-inject',
+} as const
+
+/** Labels that the system writes on pools and subnets. */
+export const labelKeys = {
+  poolCidr: 'ipam.spidernet.io/ippool-cidr',
+  subnetCidr: 'ipam.spidernet.io/subnet-cidr',
+  ownerSubnet: 'ipam.spidernet.io/owner-spider-subnet',
+  ownerApplicationGv: 'ipam.spidernet.io/owner-application-gv',
+  ownerApplicationKind: 'ipam.spidernet.io/owner-application-kind',
+  ownerApplicationNamespace: 'ipam.spidernet.io/owner-application-namespace',
+  /** Its presence makes a pool an auto-created one. */
+  ownerApplicationName: 'ipam.spidernet.io/owner-application-name',
+  ownerApplicationUid: 'ipam.spidernet.io/owner-application-uid',
+} as const
+
+/** Match labels in the pod affinity of an auto-created pool; compared with the pod's top owner, not with its labels. */
+export const applicationKeys = {
+  group: 'ipam.spidernet.io/app-api-group',
+  version: 'ipam.spidernet.io/app-api-version',
+  kind: 'ipam.spidernet.io/app-kind',
+  namespace: 'ipam.spidernet.io/app-namespace',
+  name: 'ipam.spidernet.io/app-name',
+} as const
