@@ -3,7 +3,29 @@
  * patches, selectors, admission webhooks, OpenAPI documents. Types to know: `CompiledCrd`, `FieldFailure`, `AdmissionOutcome`.
  * It stores nothing and knows no request but those to webhooks.
  */
+
+export type {
+  AdmissionOutcome,
+  AdmissionRequest,
+  AdmissionStatus,
+  ServiceAddress,
+  ServiceRef,
+} from './admission/admission-types.ts'
+export { admit } from './admission/admit.ts'
 export type { PrinterColumn } from './crd/columns.ts'
 export { type CompiledCrd, compileCrd } from './crd/compile-crd.ts'
 export type { CompiledVersion, ScalePaths } from './crd/compile-version.ts'
 export { type FailureReason, type FieldFailure, renderFailures } from './failure.ts'
+export { evaluateJsonPath, type JsonPath, parseJsonPath } from './json-path.ts'
+export { applyPatch, type PatchKind, type PatchTarget } from './patch/apply-patch.ts'
+export { PatchError } from './patch/patch-error.ts'
+export {
+  type FieldRequirement,
+  type LabelMatcher,
+  type LabelRequirement,
+  labelMatcherOf,
+  matchesFields,
+  matchesLabels,
+  parseFieldSelector,
+  parseLabelSelector,
+} from './selector.ts'
