@@ -24,6 +24,22 @@ export interface ObjectRef {
   readonly namespace?: string
 }
 
+/** One message of a watch. `object` carries at least `metadata.resourceVersion`; a bookmark carries nothing else. */
+export interface WatchEvent<T extends KubeObject> {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'
+  readonly object: T
+}
+
+export interface WatchOptions {
+  readonly namespace?: string
+  readonly labelSelector?: string
+  readonly fieldSelector?: string
+  /** Events after this version; opaque. */
+  readonly resourceVersion: string
+  /** The server ends the watch after this time. */
+  readonly timeoutSeconds: number
+}
+
 /** The port to an API server. Every call throws an `ApiError` (an OperationError with `status` and `reason`) when refused. */
 export interface KubeApi {
   /** Reads uncached. @returns undefined on 404 */
@@ -66,8 +82,30 @@ export interface KubeApi {
     },
     signal: AbortSignal,
   ): Promise<void>
+  /** Ends when the server ends it; throws an `ApiError` for a refusal and for an ERROR event (410: list again). */
+  watch<T extends KubeObject>(
+    resource: Resource,
+    options: WatchOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<WatchEvent<T>>
   /** Any other request, such as a subresource; JSON in and out. */
   request<T>(method: string, path: string, body: unknown, signal: AbortSignal): Promise<T>
+}
+
+/** Plain counters of one cache since its start. */
+export interface CacheStats {
+  readonly lists: number
+  readonly listFailures: number
+  readonly watchesOpened: number
+  readonly watchFailures: number
+  /** Watches given up because the connection was silent for too long. */
+  readonly silentWatches: number
+  /** 410 answers and events. */
+  readonly expired: number
+  readonly events: number
+  readonly bookmarks: number
+  /** Milliseconds since the epoch of the last message from the server; 0 before the first. */
+  readonly lastMessageAtMs: number
 }
 
 /** A list-and-watch cache of one resource. Its content is a hint: what frees or convicts reads uncached. */
@@ -80,5 +118,6 @@ export interface KubeCache<T extends KubeObject> {
   readonly size: number
   /** `old` or `now` is undefined for an added or deleted object; a changed uid arrives as delete, then add. */
   onChange(listener: (old: T | undefined, now: T | undefined) => void): void
+  stats(): CacheStats
   close(): Promise<void>
 }

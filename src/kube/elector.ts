@@ -1,0 +1,312 @@
+import { type KubeObject, resources } from '../api/index.ts'
+import {
+  assert,
+  type Clock,
+  type Logger,
+  type Random,
+  systemClock,
+  systemRandom,
+  toError,
+} from '../base/index.ts'
+import { ApiError } from './api-error.ts'
+import { type HoldWindow, holdWindow } from './hold-window.ts'
+import type { KubeApi, ObjectRef } from './kube-api.ts'
+
+export interface ElectionOptions {
+  readonly name: string
+  readonly namespace: string
+  /** Unique for each process that runs at one time; a restarted one may use it again and gets the lease at once. */
+  readonly identity: string
+  readonly leaseSeconds: number
+  readonly renewMs: number
+  readonly retryMs: number
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/** One time as leader. */
+export interface Term {
+  /** Grows with every acquisition, by whomever. */
+  readonly number: number
+  /** Aborts when the lease is lost, given up, or near its end without a renewal. */
+  readonly signal: AbortSignal
+  /** False also when the process was frozen past the end of the lease and no timer has run yet. */
+  isHeld(): boolean
+}
+
+export interface ElectionHandlers {
+  /** Leads; has to return soon after `term.signal` aborts. Returning earlier gives the lease up. */
+  readonly lead: (term: Term) => Promise<void>
+  /** Somebody else was seen to lead; undefined when nobody does. */
+  readonly onLeader?: (identity: string | undefined) => void
+}
+
+interface Lease extends KubeObject {
+  readonly spec?: {
+    readonly holderIdentity?: string
+    readonly leaseDurationSeconds?: number
+    readonly leaseTransitions?: number
+    readonly acquireTime?: string
+    readonly renewTime?: string
+  }
+}
+
+// The leader stops this part of the lease before its end: time for work under way to notice.
+const marginPart = 0.2
+const maxForeignLeaseSeconds = 3600
+const releaseBudgetMs = 3000
+const requestBudgetMs = 5000
+
+/**
+ * Takes part in the election of one leader through a Lease (coordination.k8s.io/v1) until `signal` aborts; then gives
+ * the lease back. Never throws for what the API server answers: it goes on trying.
+ */
+export async function elect(
+  api: KubeApi,
+  options: ElectionOptions & { readonly logger: Logger },
+  handlers: ElectionHandlers,
+  signal: AbortSignal,
+): Promise<void> {
+  const { leaseSeconds, renewMs, retryMs } = options
+  assert(
+    renewMs < leaseSeconds * 1000 * (1 - marginPart) && retryMs < renewMs * 2,
+    'lease times do not fit together',
+  )
+  const elector = new Elector(api, options, handlers)
+  while (!signal.aborted) {
+    const holding = await elector.tryAcquire(signal)
+    if (holding !== undefined) await elector.lead(holding, signal)
+    if (!signal.aborted) await elector.pause(signal)
+  }
+}
+
+/** A lease that we took. `window` is the time in which it is surely still ours. */
+interface Holding {
+  readonly term: number
+  lease: Lease
+  window: HoldWindow
+}
+
+class Elector {
+  readonly #api: KubeApi
+  readonly #options: ElectionOptions & { readonly logger: Logger }
+  readonly #handlers: ElectionHandlers
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #ref: ObjectRef
+  /** The lease of another as last seen to change, and since when by our clocks: theirs cannot be compared with. */
+  #seen: { readonly version: string | undefined; readonly window: HoldWindow } | undefined
+  #leader: string | undefined
+
+  constructor(
+    api: KubeApi,
+    options: ElectionOptions & { readonly logger: Logger },
+    handlers: ElectionHandlers,
+  ) {
+    this.#api = api
+    this.#options = options
+    this.#handlers = handlers
+    this.#clock = options.clock ?? systemClock
+    this.#random = options.random ?? systemRandom
+    this.#ref = { name: options.name, namespace: options.namespace }
+  }
+
+  async pause(signal: AbortSignal): Promise<void> {
+    await this.#sleep(this.#options.retryMs * (0.8 + this.#random.next() * 0.4), signal)
+  }
+
+  /** @returns undefined when another holds it, or the API server did not answer */
+  async tryAcquire(signal: AbortSignal): Promise<Holding | undefined> {
+    try {
+      const budget = AbortSignal.any([signal, AbortSignal.timeout(requestBudgetMs)])
+      const lease = await this.#api.get<Lease>(resources.lease, this.#ref, budget)
+      if (lease !== undefined && !this.#isTakeable(lease)) return undefined
+      const window = this.#window()
+      const term = transitionsOf(lease) + 1
+      const taken =
+        lease === undefined ? await this.#create(term, budget) : await this.#take(lease, term, budget)
+      return { lease: taken, term, window }
+    } catch (error) {
+      if (signal.aborted) return undefined
+      // A conflict is another candidate who was quicker.
+      if (!(error instanceof ApiError && error.status === 409)) {
+        this.#options.logger.warn('cannot take part in the election', { err: toError(error).message })
+      }
+      return undefined
+    }
+  }
+
+  async lead(holding: Holding, signal: AbortSignal): Promise<void> {
+    const { logger, identity } = this.#options
+    const ended = new AbortController()
+    const term: Term = {
+      number: holding.term,
+      signal: ended.signal,
+      isHeld: () => !ended.signal.aborted && holding.window.remainingMs() > 0,
+    }
+    logger.info('leading', { term: holding.term })
+    this.#noteLeader(identity)
+    const onAbort = () => ended.abort(signal.reason)
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+    const renewing = this.#renewUntil(ended, holding)
+    try {
+      await this.#handlers.lead(term)
+    } catch (error) {
+      if (!ended.signal.aborted) logger.error('leading failed', { term: holding.term, err: toError(error) })
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      ended.abort(new DOMException('the term is over', 'AbortError'))
+      await renewing
+    }
+    logger.info('no longer leading', { term: holding.term })
+    if (holding.window.remainingMs() > 0) await this.#release(holding)
+  }
+
+  /** Renews until `ended`, and ends it when the lease is lost or runs out. */
+  async #renewUntil(ended: AbortController, holding: Holding): Promise<void> {
+    const { renewMs, retryMs, logger } = this.#options
+    const stop = (reason: string) => {
+      if (ended.signal.aborted) return
+      holding.window = { remainingMs: () => 0 }
+      logger.warn('giving up the lead', { term: holding.term, reason })
+      ended.abort(new DOMException(`the lease is lost: ${reason}`, 'AbortError'))
+    }
+    // Fires while a renewal hangs, too.
+    const runOut = () => {
+      const leftMs = holding.window.remainingMs()
+      if (leftMs > 0) timer = setTimeout(runOut, leftMs)
+      else stop('it was not renewed in time')
+    }
+    let timer = setTimeout(runOut, holding.window.remainingMs())
+    let waitMs = renewMs
+    for (;;) {
+      await this.#sleep(waitMs, ended.signal)
+      if (ended.signal.aborted) break
+      const outcome = await this.#renew(holding, ended.signal)
+      if (outcome === 'deposed') stop('another took it')
+      waitMs = outcome === 'renewed' ? renewMs : outcome === 'changed' ? 0 : retryMs
+    }
+    clearTimeout(timer)
+  }
+
+  async #renew(holding: Holding, signal: AbortSignal): Promise<'renewed' | 'changed' | 'failed' | 'deposed'> {
+    const window = this.#window()
+    const budget = AbortSignal.any([signal, AbortSignal.timeout(requestBudgetMs)])
+    try {
+      holding.lease = await this.#patch(holding.lease, { renewTime: microTime() }, budget)
+      holding.window = window
+      return 'renewed'
+    } catch (error) {
+      if (signal.aborted) return 'failed'
+      const status = error instanceof ApiError ? error.status : 0
+      if (status === 404) return 'deposed'
+      if (status === 409) return this.#lookAgain(holding, budget)
+      this.#options.logger.warn('cannot renew the lease', { term: holding.term, err: toError(error).message })
+      return 'failed'
+    }
+  }
+
+  // The lease changed under us: an earlier renewal whose answer was lost, a label, or another leader.
+  async #lookAgain(holding: Holding, signal: AbortSignal): Promise<'changed' | 'failed' | 'deposed'> {
+    try {
+      const lease = await this.#api.get<Lease>(resources.lease, this.#ref, signal)
+      const isOurs =
+        lease?.spec?.holderIdentity === this.#options.identity && transitionsOf(lease) === holding.term
+      if (lease === undefined || !isOurs) return 'deposed'
+      holding.lease = lease
+      return 'changed'
+    } catch {
+      // Not known yet: the window goes on running, and the next try asks again.
+      return 'failed'
+    }
+  }
+
+  async #release(holding: Holding): Promise<void> {
+    try {
+      const release = { holderIdentity: null, renewTime: microTime() }
+      await this.#patch(holding.lease, release, AbortSignal.timeout(releaseBudgetMs))
+      this.#noteLeader(undefined)
+    } catch (error) {
+      this.#options.logger.warn('cannot give the lease back, it will run out', {
+        err: toError(error).message,
+      })
+    }
+  }
+
+  #isTakeable(lease: Lease): boolean {
+    const { holderIdentity: holder, leaseDurationSeconds } = lease.spec ?? {}
+    if (holder === undefined || holder === '' || holder === this.#options.identity) return true
+    const version = lease.metadata.resourceVersion
+    let seen = this.#seen
+    if (seen === undefined || seen.version !== version) {
+      const isSensible = typeof leaseDurationSeconds === 'number' && leaseDurationSeconds > 0
+      const seconds = isSensible
+        ? Math.min(leaseDurationSeconds, maxForeignLeaseSeconds)
+        : this.#options.leaseSeconds
+      seen = { version, window: holdWindow(seconds * 1000) }
+      this.#seen = seen
+    }
+    this.#noteLeader(holder)
+    return seen.window.remainingMs() <= 0
+  }
+
+  async #create(term: number, signal: AbortSignal): Promise<Lease> {
+    const { name, namespace } = this.#options
+    const lease = {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { name, namespace },
+      spec: this.#acquired(term),
+    }
+    return this.#api.create<Lease>(resources.lease, lease, signal)
+  }
+
+  async #take(lease: Lease, term: number, signal: AbortSignal): Promise<Lease> {
+    return this.#patch(lease, this.#acquired(term), signal)
+  }
+
+  #acquired(term: number) {
+    const now = microTime()
+    const { identity, leaseSeconds } = this.#options
+    return {
+      holderIdentity: identity,
+      leaseDurationSeconds: leaseSeconds,
+      leaseTransitions: term,
+      acquireTime: now,
+      renewTime: now,
+    }
+  }
+
+  // The version is the precondition: of two candidates one gets a conflict.
+  async #patch(lease: Lease, spec: unknown, signal: AbortSignal): Promise<Lease> {
+    const body = { metadata: { resourceVersion: lease.metadata.resourceVersion }, spec }
+    return this.#api.patch<Lease>(resources.lease, this.#ref, { type: 'merge', body }, signal)
+  }
+
+  #window(): HoldWindow {
+    return holdWindow(this.#options.leaseSeconds * 1000 * (1 - marginPart))
+  }
+
+  #noteLeader(identity: string | undefined): void {
+    if (identity === this.#leader) return
+    this.#leader = identity
+    this.#handlers.onLeader?.(identity)
+  }
+
+  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#clock.sleep(ms, signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error
+    })
+  }
+}
+
+function transitionsOf(lease: Lease | undefined): number {
+  const count = lease?.spec?.leaseTransitions
+  return typeof count === 'number' && Number.isSafeInteger(count) && count >= 0 ? count : 0
+}
+
+// MicroTime of meta/v1 has exactly six digits after the point.
+function microTime(): string {
+  return new Date().toISOString().replace('Z', '000Z')
+}

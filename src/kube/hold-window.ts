@@ -1,0 +1,17 @@
+/** A span of time that started when a request was sent. */
+export interface HoldWindow {
+  /** Milliseconds until its end; 0 or less when it is over. */
+  remainingMs(): number
+}
+
+/**
+ * A window of `ms` from now. The monotonic clock does not run while the machine sleeps and the wall clock can be set
+ * back, so whichever has run further counts: a window can end early, never late.
+ */
+export function holdWindow(ms: number): HoldWindow {
+  const monotonicMs = performance.now()
+  const wallMs = Date.now()
+  return {
+    remainingMs: () => ms - Math.max(performance.now() - monotonicMs, Date.now() - wallMs),
+  }
+}
