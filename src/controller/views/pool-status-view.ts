@@ -1,4 +1,11 @@
-import { resources, type SpiderIpPool, totalIpCountOf } from '../../api/index.ts'
+import { parseIp } from '../../address/index.ts'
+import {
+  countForStatus,
+  encodeAllocatedIps,
+  resources,
+  type SpiderIpPool,
+  totalSetOf,
+} from '../../api/index.ts'
 import { stringifyJson } from '../../base/index.ts'
 import type { KubeApi } from '../../kube/index.ts'
 import type { LedgerView } from './ledger-view.ts'
@@ -30,9 +37,11 @@ export function planPoolStatus(pool: SpiderIpPool, held: Iterable<HeldAddress>):
   const addresses = [...held]
   const isListed = addresses.length <= maxListedRecords
   return {
-    totalIPCount: totalIpCountOf(pool),
+    totalIPCount: countForStatus(totalSetOf(pool).size),
     allocatedIPCount: addresses.length,
-    allocatedIPs: addresses.length === 0 || !isListed ? null : recordText(addresses),
+    allocatedIPs: isListed
+      ? (encodeAllocatedIps(addresses.map(({ ip, entry }) => [parseIp(ip), entry])) ?? null)
+      : null,
     conditions: isListed
       ? null
       : [
@@ -44,15 +53,6 @@ export function planPoolStatus(pool: SpiderIpPool, held: Iterable<HeldAddress>):
           },
         ],
   }
-}
-
-/** spec/api.md §4.3: keys in byte order, no whitespace. */
-function recordText(addresses: readonly HeldAddress[]): string {
-  const sorted = [...addresses].sort((a, b) => (a.ip < b.ip ? -1 : 1))
-  const records = Object.fromEntries(
-    sorted.map(({ ip, entry }) => [ip, { pod: entry.pod, podUid: entry.podUid }]),
-  )
-  return JSON.stringify(records)
 }
 
 export interface PoolStatusPorts {

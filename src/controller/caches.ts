@@ -1,0 +1,90 @@
+import {
+  type KubeObject,
+  type Namespace,
+  type NetworkAttachmentDefinition,
+  type Node,
+  type Pod,
+  resources,
+  type SpiderIpPool,
+  type SpiderMultusConfig,
+  type SpiderReservedIp,
+  type SpiderSubnet,
+} from '../api/index.ts'
+import type { Logger } from '../base/index.ts'
+import { createCache, type KubeApi, type KubeCache } from '../kube/index.ts'
+
+/** What the controller watches. All of it is a hint: what frees or convicts reads afresh. */
+export interface Caches {
+  readonly pools: KubeCache<SpiderIpPool>
+  readonly subnets: KubeCache<SpiderSubnet>
+  readonly reservedIps: KubeCache<SpiderReservedIp>
+  readonly multusConfigs: KubeCache<SpiderMultusConfig>
+  readonly networkAttachments: KubeCache<NetworkAttachmentDefinition>
+  readonly namespaces: KubeCache<Namespace>
+  readonly nodes: KubeCache<Node>
+  readonly pods: KubeCache<Pod>
+  synced(signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+/** Opens all caches; they fill in the background. */
+export function openCaches(api: KubeApi, logger: Logger): Caches {
+  const plain = { trim: withoutManagedFields }
+  const caches = {
+    pools: createCache<SpiderIpPool>(api, resources.ipPool, plain, logger),
+    subnets: createCache<SpiderSubnet>(api, resources.subnet, plain, logger),
+    reservedIps: createCache<SpiderReservedIp>(api, resources.reservedIp, plain, logger),
+    multusConfigs: createCache<SpiderMultusConfig>(api, resources.multusConfig, plain, logger),
+    networkAttachments: createCache<NetworkAttachmentDefinition>(
+      api,
+      resources.networkAttachmentDefinition,
+      plain,
+      logger,
+    ),
+    namespaces: createCache<Namespace>(api, resources.namespace, plain, logger),
+    nodes: createCache<Node>(api, resources.node, { trim: trimNode }, logger),
+    pods: createCache<Pod>(api, resources.pod, { trim: trimPod }, logger),
+  }
+  const all: readonly KubeCache<KubeObject>[] = Object.values(caches)
+  return {
+    ...caches,
+    async synced(signal) {
+      await Promise.all(all.map((cache) => cache.synced(signal)))
+    },
+    async close() {
+      await Promise.all(all.map((cache) => cache.close()))
+    },
+  }
+}
+
+function withoutManagedFields<T extends KubeObject>(object: T): T {
+  const { managedFields: _, ...metadata } = object.metadata as T['metadata'] & { managedFields?: unknown }
+  return { ...object, metadata }
+}
+
+/** A cluster has many pods: keep what nominates and what views need, about 400 bytes each. */
+function trimPod({ metadata, spec, status }: Pod): Pod {
+  const { name, namespace, uid, deletionTimestamp, ownerReferences, resourceVersion } = metadata
+  return {
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+      ...(ownerReferences === undefined ? {} : { ownerReferences }),
+    },
+    spec: {
+      ...(spec?.nodeName === undefined ? {} : { nodeName: spec.nodeName }),
+      ...(spec?.restartPolicy === undefined ? {} : { restartPolicy: spec.restartPolicy }),
+    },
+    status: {
+      ...(status?.phase === undefined ? {} : { phase: status.phase }),
+      ...(status?.reason === undefined ? {} : { reason: status.reason }),
+    },
+  }
+}
+
+function trimNode({ metadata, spec }: Node): Node {
+  return { ...withoutManagedFields({ metadata }), ...(spec === undefined ? {} : { spec }) }
+}

@@ -1,0 +1,77 @@
+import { isDeepStrictEqual } from 'node:util'
+import { type NetworkAttachmentDefinition, resources, type SpiderMultusConfig } from '../api/index.ts'
+import { InvalidInputError } from '../base/index.ts'
+import type { KubeApi, ObjectRef } from '../kube/index.ts'
+import { nadNameOf, renderNetworkAttachment } from '../network/index.ts'
+import type { EventRecorder } from './events.ts'
+
+const resource = resources.networkAttachmentDefinition
+
+/**
+ * Makes the NetworkAttachmentDefinition of one SpiderMultusConfig right (spec/api.md §8.3). An unowned object of the name is
+ * taken over; one that another SpiderMultusConfig owns is left alone, and an Event says so.
+ *
+ * @param config from the cache; the object goes with it by its owner reference
+ */
+export async function reconcileMultusConfig(
+  config: SpiderMultusConfig,
+  api: KubeApi,
+  events: EventRecorder,
+  signal: AbortSignal,
+): Promise<void> {
+  if (config.metadata.deletionTimestamp !== undefined) return
+  const subject = {
+    apiVersion: 'spiderpool.spidernet.io/v2beta1',
+    kind: 'SpiderMultusConfig',
+    metadata: config.metadata,
+  }
+  let wanted: NetworkAttachmentDefinition
+  try {
+    wanted = renderNetworkAttachment(config)
+  } catch (error) {
+    if (!(error instanceof InvalidInputError)) throw error
+    events.event(subject, 'Warning', 'NetworkNotRendered', `${error.message}; ${error.hint}`)
+    return
+  }
+  const ref = refOf(config)
+  const found = await api.get<NetworkAttachmentDefinition>(resource, ref, signal)
+  if (found === undefined) {
+    await api.create(resource, wanted, signal)
+    return
+  }
+  const owner = found.metadata.ownerReferences?.find(({ kind }) => kind === 'SpiderMultusConfig')
+  if (owner !== undefined && owner.uid !== config.metadata.uid) {
+    const text = `NetworkAttachmentDefinition ${ref.namespace}/${ref.name} belongs to SpiderMultusConfig "${owner.name}"`
+    events.event(
+      subject,
+      'Warning',
+      'NetworkNameTaken',
+      `${text}; give this one another name or cr-name annotation`,
+    )
+    return
+  }
+  if (isUpToDate(found, wanted)) return
+  const body = {
+    metadata: {
+      resourceVersion: found.metadata.resourceVersion,
+      labels: wanted.metadata.labels,
+      annotations: wanted.metadata.annotations ?? {},
+      ownerReferences: wanted.metadata.ownerReferences,
+    },
+    spec: wanted.spec,
+  }
+  await api.patch(resource, ref, { type: 'merge', body }, signal)
+}
+
+function refOf(config: SpiderMultusConfig): ObjectRef {
+  return { namespace: config.metadata.namespace ?? '', name: nadNameOf(config) }
+}
+
+function isUpToDate(found: NetworkAttachmentDefinition, wanted: NetworkAttachmentDefinition): boolean {
+  const annotations = found.metadata.annotations ?? {}
+  return (
+    isDeepStrictEqual(found.spec, wanted.spec) &&
+    isDeepStrictEqual(found.metadata.ownerReferences, wanted.metadata.ownerReferences) &&
+    Object.entries(wanted.metadata.annotations ?? {}).every(([key, value]) => annotations[key] === value)
+  )
+}

@@ -1,0 +1,162 @@
+import { parseArgs } from 'node:util'
+import { InvalidInputError, type LogLevel } from '../base/index.ts'
+
+/** What the controller is started with. */
+export interface ControllerOptions {
+  /** undefined = in-cluster credentials. */
+  readonly kubeconfig: string | undefined
+  readonly host: string
+  readonly port: number
+  readonly tlsCertFile: string
+  readonly tlsKeyFile: string
+  /** Where the API server and the agents reach this replica. */
+  readonly url: string
+  /** CA that signed the serving certificate: goes into the webhook configurations. */
+  readonly caFile: string
+  readonly namespace: string
+  readonly identity: string
+  /** ServiceAccount of the agents, `namespace/name`. */
+  readonly agentAccount: string
+  /** NetworkAttachmentDefinition of the first NIC of pods that name none, `namespace/name`. */
+  readonly clusterNetwork: string
+  readonly enableIpv4: boolean
+  readonly enableIpv6: boolean
+  readonly leaseSeconds: number
+  readonly scanSeconds: number
+  readonly logLevel: LogLevel
+}
+
+const flags = {
+  kubeconfig: { type: 'string' },
+  'in-cluster': { type: 'boolean', default: false },
+  listen: { type: 'string', default: '127.0.0.1:5722' },
+  'tls-cert': { type: 'string' },
+  'tls-key': { type: 'string' },
+  'webhook-ca': { type: 'string' },
+  'webhook-url': { type: 'string' },
+  namespace: { type: 'string' },
+  identity: { type: 'string' },
+  'agent-account': { type: 'string' },
+  'cluster-network': { type: 'string' },
+  'disable-ipv4': { type: 'boolean', default: false },
+  'disable-ipv6': { type: 'boolean', default: false },
+  'lease-seconds': { type: 'string', default: '15' },
+  'scan-seconds': { type: 'string', default: '60' },
+  'log-level': { type: 'string', default: 'info' },
+} as const
+
+/** Text for `--help`. */
+export const controllerUsage = `Usage: controller --kubeconfig FILE | --in-cluster
+  --listen HOST:PORT       HTTPS address for agents, webhooks and probes (127.0.0.1:5722)
+  --tls-cert FILE          serving certificate, PEM
+  --tls-key FILE           its key, PEM
+  --webhook-ca FILE        CA of the serving certificate, for the webhook configurations
+  --webhook-url URL        where the API server reaches this replica (https://HOST:PORT)
+  --namespace NAME         namespace of the product ($SPIDERPOOL_NAMESPACE, kube-system)
+  --identity NAME          name of this replica in the lease (host name)
+  --agent-account NS/NAME  ServiceAccount of the agents (NAMESPACE/spiderpool-agent)
+  --cluster-network NS/NAME  network of the first NIC of pods that name none ($MULTUS_CLUSTER_NETWORK)
+  --disable-ipv4, --disable-ipv6  hand out no addresses of this family
+  --lease-seconds N        life of the leader's lease, 5 to 300 (15)
+  --scan-seconds N         time between two full scans for leaked addresses, 5 to 86400 (60)
+  --log-level LEVEL        debug, info, warn or error (info)
+`
+
+/**
+ * Reads flags and environment.
+ *
+ * @throws {InvalidInputError} for an unknown flag or a value out of range
+ */
+export function parseControllerOptions(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  hostname: string,
+): ControllerOptions {
+  const values = parseFlags(args)
+  const required = (name: 'tls-cert' | 'tls-key' | 'webhook-ca'): string => {
+    const value = values[name]
+    if (value === undefined)
+      throw new InvalidInputError(`--${name}`, value, 'is required', `give --${name} FILE`)
+    return value
+  }
+  if (values.kubeconfig === undefined && !values['in-cluster']) {
+    throw new InvalidInputError(
+      '--kubeconfig',
+      undefined,
+      'is required',
+      'give --kubeconfig FILE or --in-cluster',
+    )
+  }
+  const { host, port } = parseListen(values.listen)
+  const namespace = values.namespace ?? env['SPIDERPOOL_NAMESPACE'] ?? 'kube-system'
+  return {
+    kubeconfig: values['in-cluster'] ? undefined : values.kubeconfig,
+    host,
+    port,
+    tlsCertFile: required('tls-cert'),
+    tlsKeyFile: required('tls-key'),
+    caFile: required('webhook-ca'),
+    url: values['webhook-url'] ?? `https://${host}:${port}`,
+    namespace,
+    identity: values.identity ?? hostname,
+    agentAccount: parseNamespaced(
+      '--agent-account',
+      values['agent-account'] ?? `${namespace}/spiderpool-agent`,
+    ),
+    clusterNetwork: values['cluster-network'] ?? env['MULTUS_CLUSTER_NETWORK'] ?? '',
+    enableIpv4: !values['disable-ipv4'],
+    enableIpv6: !values['disable-ipv6'],
+    leaseSeconds: parseSeconds('--lease-seconds', values['lease-seconds'], 5, 300),
+    scanSeconds: parseSeconds('--scan-seconds', values['scan-seconds'], 5, 86_400),
+    logLevel: parseLogLevel(values['log-level']),
+  }
+}
+
+function parseFlags(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: flags, strict: true }).values
+  } catch (error) {
+    const problem = error instanceof TypeError ? error.message : String(error)
+    throw new InvalidInputError('arguments', args, `cannot be read: ${problem}`, 'see --help')
+  }
+}
+
+function parseListen(text: string): { readonly host: string; readonly port: number } {
+  const match = /^\[?([^\]]*?)\]?:(\d{1,5})$/.exec(text)
+  const port = Number(match?.[2])
+  if (match === null || port > 65_535) {
+    throw new InvalidInputError(
+      '--listen',
+      text,
+      'is not HOST:PORT',
+      'write it as 127.0.0.1:5722 or [::]:5722',
+    )
+  }
+  return { host: match[1] ?? '', port }
+}
+
+function parseNamespaced(field: string, text: string): string {
+  if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?\/[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(text)) {
+    throw new InvalidInputError(
+      field,
+      text,
+      'is not NAMESPACE/NAME',
+      'write it as kube-system/spiderpool-agent',
+    )
+  }
+  return text
+}
+
+function parseSeconds(field: string, text: string, least: number, most: number): number {
+  const seconds = Number(text)
+  if (!Number.isInteger(seconds) || seconds < least || seconds > most) {
+    const hint = `give whole seconds from ${least} to ${most}`
+    throw new InvalidInputError(field, text, `is not between ${least} and ${most}`, hint)
+  }
+  return seconds
+}
+
+function parseLogLevel(text: string): LogLevel {
+  if (text === 'debug' || text === 'info' || text === 'warn' || text === 'error') return text
+  throw new InvalidInputError('--log-level', text, 'is no level', 'give debug, info, warn or error')
+}
