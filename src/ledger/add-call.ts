@@ -1,0 +1,42 @@
+import type { BlockOwner, EntryGrant } from '../api/index.ts'
+import type { OwnedAddress } from './entry.ts'
+import type { Chosen, Want } from './pool/choose.ts'
+import type { Reserved } from './pool/pool-view.ts'
+
+/** What an ADD does about the addresses that its owner has. */
+export interface AddPlan {
+  /** Freed when all wanted ones are there. What is not dropped is kept. */
+  readonly drop: readonly string[]
+  readonly wants: readonly Want[]
+}
+
+/** A new address and what the ADD is answered with. */
+export interface NewGrant {
+  readonly chosen: Chosen
+  readonly grant: EntryGrant
+}
+
+/** One CNI ADD. */
+export interface AddCall {
+  readonly owner: BlockOwner
+  readonly pod: string // namespace/name
+  readonly podUid: string
+  readonly node: string
+  readonly containerId: string
+  readonly nic: string
+  readonly reserved: Reserved
+  /** Called, again after every lost race, with all that the owner has. May throw: then nothing changes. */
+  plan(existing: readonly OwnedAddress[]): AddPlan
+  /** What a new address is answered with; `earlier` are those of the wants before it. */
+  grant(chosen: Chosen, earlier: readonly NewGrant[]): EntryGrant
+}
+
+/** The addresses of the call's NIC, durable and proven after the call came. */
+export interface AddAnswer {
+  /** IPv4 before IPv6. */
+  readonly addresses: readonly OwnedAddress[]
+  /** Taken by this call, of all NICs. */
+  readonly created: readonly OwnedAddress[]
+  /** New addresses that were released a short time ago, because nothing else was free. */
+  readonly hurried: readonly { readonly ip: string; readonly restedMs: number }[]
+}

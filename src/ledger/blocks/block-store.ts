@@ -1,0 +1,26 @@
+import type { BlockEntry, SpiderIpBlock } from '../../api/index.ts'
+
+/** What a write changes in one block. `before` is what the version written upon holds. */
+export interface BlockChange {
+  readonly term: number
+  readonly entries: Readonly<
+    Record<string, { readonly before: BlockEntry | undefined; readonly after: BlockEntry | undefined }>
+  >
+  /** A time sets, null removes. */
+  readonly released: Readonly<Record<string, number | null>>
+}
+
+/**
+ * The durable truth: uncached, linearizable access to the blocks.
+ * Every call ends within a bounded time. An error other than BlockConflictError and BlockRefusedError leaves the outcome of a write
+ * unknown: it may have taken effect, or may still do so as long as the block keeps the version it was written upon.
+ */
+export interface BlockStore {
+  list(signal: AbortSignal): Promise<readonly SpiderIpBlock[]>
+  /** @returns undefined when the block does not exist */
+  read(name: string, signal: AbortSignal): Promise<SpiderIpBlock | undefined>
+  /** @returns the new resourceVersion. @throws {BlockConflictError} when the block exists */
+  create(block: SpiderIpBlock, signal: AbortSignal): Promise<string>
+  /** @returns the new resourceVersion. @throws {BlockConflictError} when the block is of another version, or gone */
+  patch(name: string, resourceVersion: string, change: BlockChange, signal: AbortSignal): Promise<string>
+}

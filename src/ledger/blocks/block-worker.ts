@@ -1,0 +1,234 @@
+import type { BlockEntry } from '../../api/index.ts'
+import { Backoff, type Clock, type Logger, type Random } from '../../base/index.ts'
+import { BlockConflictError, BlockRefusedError, LedgerBusyError, LedgerDeposedError } from '../errors.ts'
+import { formatBlock, parseBlock } from './block-codec.ts'
+import type { BlockStore } from './block-store.ts'
+import type { BlockState, Book } from './book.ts'
+import { composeRound, type Round } from './compose.ts'
+
+/** What a change wants of the entry that it finds. */
+export type Decision =
+  | { readonly kind: 'put'; readonly entry: BlockEntry }
+  | { readonly kind: 'free' } // the address gets a release time
+  | { readonly kind: 'fence' } // the block must carry our term
+  | { readonly kind: 'keep' } // nothing to write; what memory says is enough
+  | { readonly kind: 'verify' } // nothing to write; but it must be so after the request came
+  | { readonly kind: 'lost' } // no longer possible
+
+/** A change to one address, decided again on what is found whenever the block turns out to be another version. */
+export interface Change {
+  readonly ip: string
+  decide(current: BlockEntry | undefined): Decision
+  /** When aborted before the first try, or after a try that certainly failed, the change is dropped. */
+  readonly signal?: AbortSignal
+}
+
+export type Outcome =
+  | { readonly kind: 'done'; readonly entry: BlockEntry | undefined }
+  | { readonly kind: 'lost'; readonly entry: BlockEntry | undefined }
+  | { readonly kind: 'dropped' }
+
+/** A change that waits for its outcome. */
+export interface Item {
+  readonly change: Change
+  readonly resolve: (outcome: Outcome) => void
+  readonly reject: (error: unknown) => void
+  /** A write that holds it had an unknown outcome. It stays in line until the block shows what became of it. */
+  isUncertain?: boolean
+}
+
+/** What all workers of one ledger share. */
+export interface WorkerContext {
+  readonly term: number
+  readonly book: Book
+  readonly store: BlockStore
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  /** Ends the ledger: closed, or a newer leader was seen. Its reason is what waiting changes get. */
+  readonly lifetime: AbortSignal
+  readonly depose: (error: LedgerDeposedError) => void
+  readonly count: (event: 'write' | 'read' | 'conflict' | 'unknown') => void
+}
+
+const maxConflicts = 20 // tries of one round
+const retryMs = { firstMs: 5, capMs: 2000 }
+
+/**
+ * All access to one block, one request at a time: what arrives meanwhile rides on the next write.
+ * Reads are in the same line, so that what is read is never older than what memory holds.
+ */
+export class BlockWorker {
+  readonly #state: BlockState
+  readonly #context: WorkerContext
+  #queue: Item[] = []
+  #isRunning = false
+
+  constructor(state: BlockState, context: WorkerContext) {
+    this.#state = state
+    this.#context = context
+  }
+
+  submit(change: Change): Promise<Outcome> {
+    const { promise, resolve, reject } = Promise.withResolvers<Outcome>()
+    this.#queue.push({ change, resolve, reject })
+    if (!this.#isRunning) void this.#run()
+    return promise
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    await Promise.resolve() // what is asked for in the same turn goes into the same write
+    while (this.#queue.length > 0) {
+      const items = this.#queue
+      this.#queue = []
+      try {
+        this.#context.lifetime.throwIfAborted()
+        await this.#round(items)
+      } catch (error) {
+        for (const item of items) item.reject(error)
+      }
+    }
+    this.#isRunning = false
+  }
+
+  async #round(items: readonly Item[]): Promise<void> {
+    const { clock, random, lifetime } = this.#context
+    const backoff = new Backoff(retryMs, random)
+    let waiting = items
+    let isProven = false // memory was read or written after all of the items came
+    for (let conflicts = 0; conflicts < maxConflicts; ) {
+      waiting = this.#dropDead(waiting)
+      const round = composeRound(this.#state, waiting, this.#context.term)
+      if (!round.needsWrite) {
+        if (isProven || !round.needsProof) return finish(waiting, round)
+        await this.#read()
+        isProven = true
+        continue
+      }
+      const result = await this.#write(round, waiting)
+      if (result.kind === 'written') {
+        this.#commit(round, result)
+        return finish(waiting, round)
+      }
+      if (result.kind === 'conflict') conflicts++
+      if (result.kind === 'unknown' || conflicts > 1) await clock.sleep(backoff.nextMs(), lifetime)
+      await this.#read()
+      isProven = true
+      if (result.kind === 'refused') return await this.#oneByOne(waiting, result.error)
+    }
+    const problem = `SpiderIPBlock "${this.#state.block.name}" changed ${maxConflicts} times while it was written`
+    for (const item of waiting) item.reject(new LedgerBusyError(problem))
+  }
+
+  /** One change that the API server refuses must not take the others of its write with it. */
+  async #oneByOne(items: readonly Item[], error: unknown): Promise<void> {
+    const [first, second] = items
+    if (second === undefined) first?.reject(error)
+    else for (const item of items) await this.#round([item])
+  }
+
+  /** Takes out what nobody waits for, unless a write that held it may have taken effect: its owner undoes that. */
+  #dropDead(items: readonly Item[]): readonly Item[] {
+    return items.filter((item) => {
+      if (item.change.signal?.aborted !== true || item.isUncertain === true) return true
+      item.resolve({ kind: 'dropped' })
+      return false
+    })
+  }
+
+  async #write(round: Round, items: readonly Item[]): Promise<WriteResult> {
+    const { store, clock, term, lifetime, logger, count } = this.#context
+    const { block, resourceVersion, released } = this.#state
+    const atMs = clock.nowMs()
+    count('write')
+    try {
+      if (resourceVersion === undefined) {
+        const entries: Record<string, BlockEntry> = {}
+        for (const [ip, { after }] of round.writes) if (after !== undefined) entries[ip] = after
+        const created = await store.create(formatBlock(block, { term, entries }), lifetime)
+        return { kind: 'written', resourceVersion: created, atMs }
+      }
+      const times: Record<string, number | null> = {}
+      for (const [ip, { after }] of round.writes) {
+        if (after === undefined) times[ip] = atMs
+        else if (released.has(ip)) times[ip] = null
+      }
+      const change = { term, entries: Object.fromEntries(round.writes), released: times }
+      const patched = await store.patch(block.name, resourceVersion, change, lifetime)
+      return { kind: 'written', resourceVersion: patched, atMs }
+    } catch (error) {
+      lifetime.throwIfAborted()
+      if (error instanceof BlockConflictError) {
+        count('conflict')
+        return { kind: 'conflict' }
+      }
+      if (error instanceof BlockRefusedError) {
+        logger.error('block write refused', { block: block.name, err: error })
+        return { kind: 'refused', error }
+      }
+      count('unknown')
+      logger.warn('block write failed, its outcome is unknown', { block: block.name, err: error })
+      for (const item of items) item.isUncertain = true
+      return { kind: 'unknown' }
+    }
+  }
+
+  #commit(round: Round, { resourceVersion, atMs }: Written): void {
+    const { book, term } = this.#context
+    const state = this.#state
+    state.resourceVersion = resourceVersion
+    state.term = term
+    for (const [ip, { after }] of round.writes) {
+      state.toSettle.delete(ip)
+      // The release time first: the address becomes free with it, not as one that was never used.
+      if (after === undefined) book.setReleased(state, ip, atMs)
+      else book.setReleased(state, ip, undefined)
+      book.set(state, ip, after)
+    }
+  }
+
+  /** Reads the block and takes over what it holds; tries until it can, for as long as the ledger lives. */
+  async #read(): Promise<void> {
+    const { book, store, clock, random, lifetime, logger, term, count } = this.#context
+    const { name } = this.#state.block
+    const backoff = new Backoff(retryMs, random)
+    for (;;) {
+      count('read')
+      try {
+        const object = await store.read(name, lifetime)
+        const read = object === undefined ? undefined : parseBlock(object)
+        for (const problem of read?.problems ?? []) logger.error('block is damaged', { block: name, problem })
+        if (read !== undefined && read.term > term) {
+          const error = new LedgerDeposedError(term, read.term)
+          this.#context.depose(error)
+          throw error
+        }
+        book.adopt(this.#state, read)
+        return
+      } catch (error) {
+        lifetime.throwIfAborted()
+        logger.warn('block cannot be read', { block: name, err: error })
+        await clock.sleep(backoff.nextMs(), lifetime)
+      }
+    }
+  }
+}
+
+interface Written {
+  readonly kind: 'written'
+  readonly resourceVersion: string
+  readonly atMs: number
+}
+type WriteResult =
+  | Written
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'refused'; readonly error: BlockRefusedError }
+  | { readonly kind: 'unknown' }
+
+function finish(items: readonly Item[], round: Round): void {
+  for (const [index, item] of items.entries()) {
+    const outcome = round.outcomes[index]
+    if (outcome !== undefined) item.resolve(outcome)
+  }
+}

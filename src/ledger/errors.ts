@@ -1,0 +1,90 @@
+import { InvalidInputError, OperationError } from '../base/index.ts'
+
+/** No pool may serve the request: none was named, or each was refused. Lists every pool and why. */
+export class NoPoolError extends OperationError {
+  override readonly code = 'NO_POOL'
+  override readonly retry = 'after-change'
+  constructor(problem: string, hint: string) {
+    super(`no IPPool available, ${problem}`, hint)
+  }
+}
+
+/** Every candidate pool is full. Repeating the call does not help until an address is freed. */
+export class PoolFullError extends OperationError {
+  override readonly code = 'POOL_FULL'
+  override readonly retry = 'after-change'
+  constructor(
+    request: { version: number; nic: string; pools: readonly string[] },
+    reasons: readonly string[],
+  ) {
+    const { version, nic, pools } = request
+    super(
+      `all IP addresses used out: failed to allocate any IPv${version} IP address to NIC ${nic} ` +
+        `from IPPools [${pools.join(', ')}]: ${reasons.join('; ')}`,
+      'Add a range to spec.ips of one of the pools, add a pool, or look for idle owners of their addresses',
+    )
+  }
+}
+
+/** An annotation or a configuration cannot be used. The text starts with `wrong input`. */
+export class WrongInputError extends InvalidInputError {
+  override readonly code = 'WRONG_INPUT'
+  /** @param field such as `Pod annotation 'ipam.spidernet.io/ippool'` */
+  constructor(field: string, value: unknown, problem: string, hint: string) {
+    super(field, value, problem, hint)
+    this.message = `wrong input, invalid format of ${field}: ${problem}; found ${this.value}`
+  }
+}
+
+/** A newer leader has written: this one must never write or answer again. */
+export class LedgerDeposedError extends OperationError {
+  override readonly code = 'LEDGER_DEPOSED'
+  override readonly retry = 'later'
+  /** The newer leader's term. */
+  readonly observedTerm: number
+  constructor(term: number, observedTerm: number) {
+    super(
+      `Cannot use the ledger of term ${term}: a leader of term ${observedTerm} has written`,
+      'Repeat the request at the new leader',
+    )
+    this.observedTerm = observedTerm
+  }
+}
+
+/** The ledger was closed while the request waited. */
+export class LedgerClosedError extends OperationError {
+  override readonly code = 'LEDGER_CLOSED'
+  override readonly retry = 'later'
+  constructor() {
+    super('Cannot use the ledger: it is closed', 'Repeat the request at the new leader')
+  }
+}
+
+/** Too much at once, or the same block lost too many races. Nothing was taken. */
+export class LedgerBusyError extends OperationError {
+  override readonly code = 'LEDGER_BUSY'
+  override readonly retry = 'now'
+  constructor(problem: string) {
+    super(`exhaust all retries, ${problem}`, 'Repeat the request')
+  }
+}
+
+/** A write was refused because the block is not the version that was read. Thrown by a {@link BlockStore}. */
+export class BlockConflictError extends OperationError {
+  override readonly code = 'BLOCK_CONFLICT'
+  override readonly retry = 'now'
+  constructor(block: string, options?: ErrorOptions) {
+    super(`Cannot write SpiderIPBlock "${block}": it changed since it was read`, 'Read it again', options)
+  }
+}
+
+/** A write was refused for what it holds, and took no effect. Thrown by a {@link BlockStore}. */
+export class BlockRefusedError extends OperationError {
+  override readonly code = 'BLOCK_REFUSED'
+  override readonly retry = 'later'
+  constructor(block: string, reason: string, options?: ErrorOptions) {
+    const hint =
+      'Compare the SpiderIPBlock CRD with the version of the controller, and the rights of the controller'
+    super(`Cannot write SpiderIPBlock "${block}": ${reason}`, hint, options)
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * IPAM decisions and the sequencer that carries them out: which pools may serve a request, which address comes next, and the
+ * durable record of who owns which address, held in blocks behind the `BlockStore` port.
+ * Types to know: `Ledger`, `AddCall`, `BlockStore`. This room must never answer what the store has not acknowledged.
+ */
+export type { AddAnswer, AddCall, AddPlan, NewGrant } from './add-call.ts'
+export { blockSizes, type ParsedBlock, parseBlock } from './blocks/block-codec.ts'
+export type { BlockChange, BlockStore } from './blocks/block-store.ts'
+export type { AddressChange, AddressListener } from './blocks/book.ts'
+export { MemoryBlockStore } from './blocks/memory-block-store.ts'
+export { attachmentsOf, isAttachedTo, type OwnedAddress, ownerKey } from './entry.ts'
+export {
+  BlockConflictError,
+  BlockRefusedError,
+  LedgerBusyError,
+  LedgerClosedError,
+  LedgerDeposedError,
+  NoPoolError,
+  PoolFullError,
+  WrongInputError,
+} from './errors.ts'
+export { Ledger, type LedgerOptions, type LedgerStats } from './ledger.ts'
+export type { Chosen, Want } from './pool/choose.ts'
+export { offeredBy, type Reserved, reservedOf, versionOf } from './pool/pool-view.ts'

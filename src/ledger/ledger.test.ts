@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { SpiderIpPool } from '../api/index.ts'
+import { silentLogger } from '../base/index.ts'
+import type { AddCall } from './add-call.ts'
+import { MemoryBlockStore } from './blocks/memory-block-store.ts'
+import { LedgerDeposedError, PoolFullError } from './errors.ts'
+import { Ledger } from './ledger.ts'
+import { reservedOf } from './pool/pool-view.ts'
+
+const never = new AbortController().signal
+
+export function poolOf(name: string, spec: SpiderIpPool['spec']): SpiderIpPool {
+  return { metadata: { name }, spec }
+}
+const p4 = poolOf('p4', {
+  subnet: '10.6.0.0/16',
+  ips: ['10.6.168.151-10.6.168.153'],
+  gateway: '10.6.0.1',
+})
+const p6 = poolOf('p6', { subnet: 'fd00:6::/64', ips: ['fd00:6::1-fd00:6::ffff'] })
+const noReserved = reservedOf([])
+
+let nowMs = 1000
+const clock = { nowMs: () => ++nowMs, sleep: () => Promise.resolve() }
+const random = { next: () => 0.5 }
+
+function open(store: MemoryBlockStore, term = 1): Promise<Ledger> {
+  return Ledger.open({ store, term, clock, random, logger: silentLogger }, never)
+}
+
+/** An ADD of a stateless pod: keeps what it has, else takes one address of each list of pools. */
+function callOf(
+  pod: string,
+  lists: readonly (readonly SpiderIpPool[])[],
+  more: Partial<AddCall> = {},
+): AddCall {
+  const nic = more.nic ?? 'eth0'
+  return {
+    owner: { kind: 'pod', uid: `uid-${pod}` },
+    pod: `default/${pod}`,
+    podUid: `uid-${pod}`,
+    node: 'node1',
+    containerId: `c-${pod}`,
+    nic,
+    reserved: noReserved,
+    plan: (existing) => ({
+      drop: [],
+      wants: existing.some(({ entry }) => entry.nic === nic)
+        ? []
+        : lists.map((pools) => ({
+            nic,
+            version: pools[0]?.spec.subnet.includes(':') === true ? (6 as const) : (4 as const),
+            pools,
+          })),
+    }),
+    grant: () => ({ prefixBits: 16 }),
+    ...more,
+  }
+}
+const ips = (answer: { addresses: readonly { ip: string }[] }) => answer.addresses.map(({ ip }) => ip)
+
+void test('add() gives the lowest address that was never used, then the longest-resting one', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  assert.deepEqual(ips(await ledger.add(callOf('a', [[p4]]), never)), ['10.6.168.151'])
+  assert.deepEqual(ips(await ledger.add(callOf('b', [[p4]]), never)), ['10.6.168.152'])
+  await ledger.free(ledger.ofPod('default/b'), never)
+  await ledger.free(ledger.ofPod('default/a'), never)
+  assert.deepEqual(ips(await ledger.add(callOf('c', [[p4]]), never)), ['10.6.168.153'])
+  const hurried = await ledger.add(callOf('d', [[p4]]), never)
+  assert.deepEqual(ips(hurried), ['10.6.168.152'])
+  assert.equal(hurried.hurried[0]?.ip, '10.6.168.152')
+  assert.deepEqual(ips(await ledger.add(callOf('e', [[p4]]), never)), ['10.6.168.151'])
+  assert.equal(ledger.poolUsage('p4'), 3)
+})
+
+void test('add() refuses a full pool at once, and takes the next pool of the list', async () => {
+  const store = new MemoryBlockStore()
+  const ledger = await open(store)
+  for (const pod of ['a', 'b', 'c']) await ledger.add(callOf(pod, [[p4]]), never)
+  const before = { ...store.calls }
+  await assert.rejects(ledger.add(callOf('d', [[p4]]), never), (error) => {
+    assert(error instanceof PoolFullError)
+    assert.match(error.message, /all IP addresses used out.*p4: 3 allocated/)
+    return true
+  })
+  assert.deepEqual(store.calls, before, 'a refusal costs no call')
+  const free = poolOf('p-free', { subnet: '10.7.0.0/16', ips: ['10.7.0.9'] })
+  assert.deepEqual(ips(await ledger.add(callOf('d', [[p4, free]]), never)), ['10.7.0.9'])
+})
+
+void test('add() takes nothing when one family is full', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  const full6 = poolOf('full6', { subnet: 'fd00:7::/64', ips: [] })
+  await assert.rejects(ledger.add(callOf('a', [[p4], [full6]]), never), PoolFullError)
+  assert.equal(ledger.stats().entries, 0)
+  assert.deepEqual(
+    ips(await ledger.add(callOf('b', [[p4]]), never)),
+    ['10.6.168.151'],
+    'the address was given back',
+  )
+})
+
+void test('add() of 1000 pods at once costs tens of writes and doubles nothing', async () => {
+  const store = new MemoryBlockStore()
+  const ledger = await open(store)
+  const big = poolOf('big', { subnet: '10.6.0.0/16', ips: ['10.6.1.0-10.6.4.231'] })
+  const names = Array.from({ length: 1000 }, (_, index) => `pod-${index}`)
+  const answers = await Promise.all(names.map((name) => ledger.add(callOf(name, [[big]]), never)))
+  assert.equal(new Set(answers.flatMap(ips)).size, 1000)
+  assert(store.calls.create + store.calls.patch <= 30, JSON.stringify(store.calls))
+  await assert.rejects(ledger.add(callOf('one-more', [[big]]), never), PoolFullError)
+  await ledger.free([...ledger.all()], never)
+  assert.equal(store.entries().size, 0)
+  assert.equal(ledger.poolUsage('big'), 0)
+})
+
+void test('add() repeated gives the same addresses after a fresh read of the blocks', async () => {
+  const store = new MemoryBlockStore()
+  const ledger = await open(store)
+  const call = callOf('a', [[p4], [p6]])
+  const first = await ledger.add(call, never)
+  const readsBefore = store.calls.read
+  const again = await ledger.add(call, never)
+  assert.deepEqual(ips(again), ips(first))
+  assert.deepEqual(ips(again), ['10.6.168.151', 'fd00:6::1'])
+  assert.equal(store.calls.read, readsBefore + 2)
+  assert.deepEqual(again.created, [])
+})
+
+void test('add() by a new sandbox replaces the attachment by a write', async () => {
+  const store = new MemoryBlockStore()
+  const ledger = await open(store)
+  await ledger.add(callOf('a', [[p4]]), never)
+  await ledger.detach('c-a', 'eth0', never)
+  assert.equal(store.entries().get('10.6.168.151')?.attachments, undefined)
+  const again = await ledger.add(callOf('a', [[p4]], { containerId: 'c-2' }), never)
+  assert.deepEqual(ips(again), ['10.6.168.151'])
+  assert.deepEqual(store.entries().get('10.6.168.151')?.attachments, [
+    { containerId: 'c-2', node: 'node1', active: true },
+  ])
+  await ledger.detach('c-a', 'eth0', never) // late DEL of the first sandbox
+  assert.equal(ledger.ofContainer('c-2', 'eth0').length, 1)
+})
+
+void test('free() frees nothing that was attached again since it was seen', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  await ledger.add(callOf('a', [[p4]]), never)
+  await ledger.detach('c-a', 'eth0', never)
+  const seen = ledger.ofPod('default/a')
+  await ledger.add(callOf('a', [[p4]], { containerId: 'c-2' }), never)
+  assert.deepEqual(await ledger.free(seen, never), [])
+  assert.equal(ledger.poolUsage('p4'), 1)
+})
+
+void test('undo() frees what the attempt took, and only detaches what was there before', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  await ledger.add(callOf('a', [[p4], [p6]]), never)
+  assert.deepEqual(await ledger.undo('c-other', 'eth0', never), [])
+  assert.equal((await ledger.undo('c-a', 'eth0', never)).length, 2)
+  await ledger.add(callOf('a', [[p4]]), never)
+  await ledger.add(callOf('a', [[p4]], { containerId: 'c-2' }), never)
+  assert.deepEqual(await ledger.undo('c-2', 'eth0', never), [])
+  const [left] = ledger.ofPod('default/a')
+  assert.equal(left?.entry.attachments, undefined)
+})
+
+void test('a leader that meets a higher term stops for good', async () => {
+  const store = new MemoryBlockStore()
+  const old = await open(store, 1)
+  await old.add(callOf('a', [[p4]]), never)
+  const next = await open(store, 2)
+  await next.add(callOf('b', [[p4]]), never)
+  await assert.rejects(old.add(callOf('c', [[p4]]), never), LedgerDeposedError)
+  await assert.rejects(old.add(callOf('a', [[p4]]), never), LedgerDeposedError)
+  assert(old.ended.aborted)
+  await assert.rejects(open(store, 1), LedgerDeposedError)
+  assert.equal(store.entries().size, 2)
+})
+
+void test('a new leader knows all that the old one acknowledged', async () => {
+  const store = new MemoryBlockStore()
+  const old = await open(store, 1)
+  await old.add(callOf('a', [[p4], [p6]]), never)
+  await old.add(callOf('b', [[p4]]), never)
+  await old.free(old.ofPod('default/b'), never)
+  const next = await open(store, 2)
+  assert.equal(next.stats().entries, 2)
+  assert.deepEqual(ips(await next.add(callOf('a', [[p4]]), never)), ['10.6.168.151', 'fd00:6::1'])
+  assert.deepEqual(ips(await next.add(callOf('c', [[p4]]), never)), ['10.6.168.153'], '.152 rests')
+})
+
+void test('a /8 and an IPv6 /64 cost no more than what is allocated in them', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  const eight = poolOf('eight', { subnet: '11.0.0.0/8', ips: ['11.0.0.1-11.255.255.254'] })
+  const wide = poolOf('wide', { subnet: 'fd00:2::/64', ips: ['fd00:2::1-fd00:2::ffff:ffff:ffff:ffff'] })
+  const answer = await ledger.add(callOf('a', [[eight], [wide]]), never)
+  assert.deepEqual(ips(answer), ['11.0.0.1', 'fd00:2::1'])
+  assert.equal(ledger.stats().blocks, 2)
+})
+
+void test('excluded, reserved and gateway addresses are never given', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  const pool = poolOf('p', {
+    subnet: '10.6.0.0/16',
+    ips: ['10.6.1.9-10.6.1.14'],
+    excludeIPs: ['10.6.1.11-10.6.1.12'],
+    gateway: '10.6.1.9',
+  })
+  const list = [{ metadata: { name: 'r' }, spec: { ips: ['10.6.1.12-10.6.1.13'] } }]
+  const reserved = reservedOf(list)
+  assert.equal(reservedOf(list), reserved)
+  const given: string[] = []
+  for (const pod of ['a', 'b'])
+    given.push(...ips(await ledger.add(callOf(pod, [[pool]], { reserved }), never)))
+  assert.deepEqual(given, ['10.6.1.10', '10.6.1.14'])
+  await assert.rejects(ledger.add(callOf('c', [[pool]], { reserved }), never), PoolFullError)
+  assert.deepEqual(
+    ips(await ledger.add(callOf('c', [[pool]]), never)),
+    ['10.6.1.13'],
+    'the reservation is gone',
+  )
+})

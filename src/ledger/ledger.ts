@@ -1,0 +1,261 @@
+import type { BlockEntry, BlockOwner } from '../api/index.ts'
+import { type Clock, type Logger, type Random, toError } from '../base/index.ts'
+import type { AddAnswer, AddCall } from './add-call.ts'
+import { parseBlock } from './blocks/block-codec.ts'
+import type { BlockStore } from './blocks/block-store.ts'
+import { BlockWorker, type Change, type Outcome, type WorkerContext } from './blocks/block-worker.ts'
+import { type AddressListener, anyIpOf, type BlockState, Book } from './blocks/book.ts'
+import { isAttachedTo, type OwnedAddress, ownerKey } from './entry.ts'
+import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
+import { KeyedLock } from './keyed-lock.ts'
+import { PoolViews } from './pool/pool-view.ts'
+import { isTakenBy, Transactions } from './transactions.ts'
+
+/** What a ledger is made of. */
+export interface LedgerOptions {
+  readonly store: BlockStore
+  /** Higher than that of every earlier leader; never used twice. */
+  readonly term: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+export interface LedgerStats {
+  readonly entries: number
+  readonly blocks: number
+  readonly waiting: number
+  readonly writes: number
+  readonly reads: number
+  readonly conflicts: number
+  readonly unknown: number
+}
+
+const waitingLimit = 20_000 // operations at once
+
+/**
+ * Who owns which address. One sequencer, owned by the leader: it decides in memory, and answers only what the block store
+ * acknowledged. Operations of one owner run one after the other; those of different owners share the writes of a block.
+ */
+export class Ledger {
+  readonly #options: LedgerOptions
+  readonly #book = new Book()
+  readonly #views = new PoolViews(this.#book)
+  readonly #workers = new Map<string, BlockWorker>()
+  readonly #locks = new KeyedLock()
+  readonly #lifetime = new AbortController()
+  readonly #context: WorkerContext
+  readonly #running = new Set<Promise<unknown>>()
+  readonly #counts = { write: 0, read: 0, conflict: 0, unknown: 0 }
+  readonly #transactions: Transactions
+
+  private constructor(options: LedgerOptions) {
+    this.#options = options
+    this.#book.onFree = (ip, sinceMs) => this.#views.noteFree(ip, sinceMs)
+    this.#context = {
+      ...options,
+      book: this.#book,
+      lifetime: this.#lifetime.signal,
+      depose: (error) => this.#lifetime.abort(error),
+      count: (event) => {
+        this.#counts[event]++
+      },
+    }
+    const submit = (change: Change) => this.#submit(change)
+    this.#transactions = new Transactions({ ...options, book: this.#book, views: this.#views, submit })
+  }
+
+  /**
+   * Reads all blocks, and completes or undoes what earlier leaders left half done.
+   * @throws {LedgerDeposedError} when a block carries a higher term
+   */
+  static async open(options: LedgerOptions, signal: AbortSignal): Promise<Ledger> {
+    const ledger = new Ledger(options)
+    for (const object of await options.store.list(signal)) {
+      const read = parseBlock(object)
+      const state = ledger.#book.blockNamed(read.block.name)
+      if (read.term > options.term) throw new LedgerDeposedError(options.term, read.term)
+      for (const problem of read.problems) {
+        options.logger.error('block is damaged', { block: read.block.name, problem })
+      }
+      ledger.#book.adopt(state, read)
+    }
+    await ledger.#recover(signal)
+    return ledger
+  }
+
+  /** Aborted when this ledger ended: closed, or deposed by a newer leader (the reason says which). */
+  get ended(): AbortSignal {
+    return this.#lifetime.signal
+  }
+
+  /** Gives a pod's NIC its addresses: those it has, or new ones. Answers only what is durable. */
+  async add(call: AddCall, signal: AbortSignal): Promise<AddAnswer> {
+    return await this.#run(ownerKey(call.owner), signal, () => this.#transactions.add(call, signal))
+  }
+
+  /** CNI DEL: the sandbox no longer uses its addresses. Frees nothing. @returns the entries, as they are now */
+  async detach(containerId: string, ifName: string, signal: AbortSignal): Promise<readonly OwnedAddress[]> {
+    const perOwner = [...this.#ownersOf(containerId)].map((key) =>
+      this.#run(key, signal, () => this.#transactions.detach(key, containerId, ifName)),
+    )
+    return (await Promise.all(perOwner)).flat()
+  }
+
+  /** Undoes one ADD: frees what it took, and only detaches what was there before. @returns the addresses freed */
+  async undo(containerId: string, ifName: string, signal: AbortSignal): Promise<readonly string[]> {
+    const perOwner = [...this.#ownersOf(containerId)].map((key) =>
+      this.#run(key, signal, async () => {
+        const entries = this.#book.ofOwner(key)
+        const freed = await this.#transactions.free(
+          entries.filter(({ entry }) => isTakenBy(entry, containerId, ifName)),
+        )
+        await this.#transactions.detach(key, containerId, ifName)
+        return freed
+      }),
+    )
+    return (await Promise.all(perOwner)).flat()
+  }
+
+  /**
+   * Frees entries that the caller has a verdict on. Each is freed only if it still is what was seen: of the same attempt and
+   * pod, with no attachment that was not there. @returns the addresses freed
+   */
+  async free(seen: readonly OwnedAddress[], signal: AbortSignal): Promise<readonly string[]> {
+    const byOwner = Map.groupBy(seen, ({ entry }) => ownerKey(entry.owner))
+    const perOwner = [...byOwner].map(([key, entries]) =>
+      this.#run(key, signal, () => this.#transactions.free(entries)),
+    )
+    return (await Promise.all(perOwner)).flat()
+  }
+
+  /** Lists the blocks again, reads those that memory has another version of, and finishes what is half done. */
+  async resync(signal: AbortSignal): Promise<void> {
+    const listed = new Map<string, string | undefined>()
+    for (const { metadata } of await this.#options.store.list(signal)) {
+      listed.set(metadata.name, metadata.resourceVersion)
+    }
+    this.#lifetime.signal.throwIfAborted()
+    for (const name of listed.keys()) this.#book.blockNamed(name)
+    const outdated = [...this.#book.blocks()].filter(
+      (state) => state.resourceVersion !== listed.get(state.block.name),
+    )
+    await Promise.all(outdated.map((state) => this.#prove(state)))
+    await this.#recover(signal)
+  }
+
+  /** Ends the ledger; waits for what runs. Requests under way are refused, their writes may still take effect. */
+  async close(): Promise<void> {
+    this.#lifetime.abort(new LedgerClosedError())
+    await Promise.allSettled([...this.#running])
+  }
+
+  entry(ip: string): BlockEntry | undefined {
+    return this.#book.entry(ip)
+  }
+  ofContainer(containerId: string, ifName: string): readonly OwnedAddress[] {
+    const entries = this.#book.ofContainer(containerId)
+    return entries.filter(({ entry }) => entry.nic === ifName && isAttachedTo(entry, containerId))
+  }
+  ofOwner(owner: BlockOwner): readonly OwnedAddress[] {
+    return this.#book.ofOwner(ownerKey(owner))
+  }
+  /** @param pod `namespace/name` */
+  ofPod(pod: string): readonly OwnedAddress[] {
+    return this.#book.ofPod(pod)
+  }
+  ofPool(pool: string): readonly OwnedAddress[] {
+    return this.#book.ofPool(pool)
+  }
+  all(): Iterable<OwnedAddress> {
+    return this.#book.all()
+  }
+  /** Names of the pools that have an allocated address. */
+  pools(): Iterable<string> {
+    return this.#book.pools()
+  }
+  /** How many addresses of the pool are allocated. */
+  poolUsage(pool: string): number {
+    return this.#book.countOfPool(pool)
+  }
+  /** True while an intent of several addresses is not known to be complete: the entry may yet be undone. */
+  isHeld(entry: BlockEntry): boolean {
+    return !this.#transactions.intents.isComplete(entry)
+  }
+  /** Hears of every change of an address, when it is acknowledged or read. @returns the function that ends it */
+  onChange(listener: AddressListener): () => void {
+    return this.#book.onChange(listener)
+  }
+  stats(): LedgerStats {
+    const { write, read, conflict, unknown } = this.#counts
+    return {
+      entries: this.#book.entryCount,
+      blocks: [...this.#book.blocks()].length,
+      waiting: this.#running.size,
+      writes: write,
+      reads: read,
+      conflicts: conflict,
+      unknown,
+    }
+  }
+
+  /**
+   * Runs a task when all earlier tasks of the owner are done. The task goes on when the caller gives up: what it began must
+   * come to a known end, and it undoes itself what nobody waits for.
+   */
+  async #run<T>(key: string, signal: AbortSignal, task: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted()
+    this.#lifetime.signal.throwIfAborted()
+    if (this.#running.size >= waitingLimit) throw new LedgerBusyError(`${waitingLimit} requests are waiting`)
+    const running = this.#locks.run(key, async () => {
+      signal.throwIfAborted()
+      this.#lifetime.signal.throwIfAborted()
+      return await task()
+    })
+    this.#running.add(running)
+    const { promise: gaveUp, reject } = Promise.withResolvers<never>()
+    const giveUp = () => reject(toError(signal.reason))
+    signal.addEventListener('abort', giveUp, { once: true })
+    const forget = () => {
+      this.#running.delete(running)
+      signal.removeEventListener('abort', giveUp)
+    }
+    running.then(forget, forget)
+    return await Promise.race([running, gaveUp])
+  }
+
+  #ownersOf(containerId: string): ReadonlySet<string> {
+    return new Set(this.#book.ofContainer(containerId).map(({ entry }) => ownerKey(entry.owner)))
+  }
+
+  /** Completes or undoes the intents that are not settled. */
+  async #recover(signal: AbortSignal): Promise<void> {
+    const { intents } = this.#transactions
+    const resolving = this.#book.openIntents().map(async (id) => {
+      const open = this.#book.withOpenIntent(id)
+      const first = open[0]
+      if (first === undefined) return
+      if (intents.isComplete(first.entry)) intents.noteComplete(open)
+      else await this.#run(ownerKey(first.entry.owner), signal, () => intents.resolve(id))
+    })
+    await Promise.all(resolving)
+  }
+
+  /** Reads a block again, in line with its writes. */
+  async #prove(state: BlockState): Promise<void> {
+    await this.#workerOf(state).submit({ ip: anyIpOf(state), decide: () => ({ kind: 'verify' }) })
+  }
+
+  #submit(change: Change): Promise<Outcome> {
+    return this.#workerOf(this.#book.blockOfIp(change.ip)).submit(change)
+  }
+
+  #workerOf(state: BlockState): BlockWorker {
+    const { name } = state.block
+    const found = this.#workers.get(name)
+    if (found !== undefined) return found
+    const worker = new BlockWorker(state, this.#context)
+    this.#workers.set(name, worker)
+    return worker
+  }
+}

@@ -1,0 +1,263 @@
+import type { Attachment, BlockEntry } from '../api/index.ts'
+import type { Clock, Random } from '../base/index.ts'
+import type { AddAnswer, AddCall, NewGrant } from './add-call.ts'
+import type { Change, Decision, Outcome } from './blocks/block-worker.ts'
+import type { Book } from './blocks/book.ts'
+import {
+  attachmentsOf,
+  isAttachedTo,
+  isSameAllocation,
+  isUnchangedSince,
+  type OwnedAddress,
+  ownerKey,
+} from './entry.ts'
+import { LedgerBusyError } from './errors.ts'
+import { Intents } from './intents.ts'
+import { type Chosen, chooseAddresses } from './pool/choose.ts'
+import type { PoolViews } from './pool/pool-view.ts'
+
+/** What the operations of a ledger work with. `submit` gives the outcome of a change that is durable. */
+export interface TransactionPorts {
+  readonly term: number
+  readonly book: Book
+  readonly views: PoolViews
+  readonly clock: Clock
+  readonly random: Random
+  readonly submit: (change: Change) => Promise<Outcome>
+}
+
+const maxAttempts = 8 // tries of one ADD that loses races against other writers
+const restMs = 60_000 // reuse of an address that rested less is reported
+
+const lost: Decision = { kind: 'lost' }
+const keep: Decision = { kind: 'keep' }
+const verify: Decision = { kind: 'verify' }
+
+/** The operations on the entries of one owner. The caller sees to it that those of one owner do not overlap. */
+export class Transactions {
+  readonly #ports: TransactionPorts
+  readonly intents: Intents
+  #intentCount = 0
+
+  constructor(ports: TransactionPorts) {
+    this.#ports = ports
+    this.intents = new Intents(ports)
+  }
+
+  async add(call: AddCall, signal: AbortSignal): Promise<AddAnswer> {
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      signal.throwIfAborted()
+      const answer = await this.#tryAdd(call, signal)
+      if (answer !== undefined) return answer
+    }
+    throw new LedgerBusyError(
+      `failed to allocate IP to pod ${call.pod}: others took its addresses ${maxAttempts} times`,
+    )
+  }
+
+  /** Takes the container's attachment off the owner's entries of the NIC. @returns the owner's entries of the NIC */
+  async detach(key: string, containerId: string, ifName: string): Promise<readonly OwnedAddress[]> {
+    const isMine = (entry: BlockEntry) => entry.nic === ifName && isAttachedTo(entry, containerId)
+    const seen = this.#ports.book.ofOwner(key).filter(({ entry }) => isMine(entry))
+    const outcomes = await this.#submitAll(
+      seen.map(({ ip, entry }) => ({
+        ip,
+        decide: (current) => {
+          if (current === undefined || !isSameAllocation(entry, current) || !isMine(current)) return keep
+          return { kind: 'put', entry: withoutContainer(current, containerId) }
+        },
+      })),
+    )
+    return outcomes.flatMap((outcome, index) => {
+      const ip = seen[index]?.ip
+      return outcome.kind === 'done' && outcome.entry !== undefined && ip !== undefined
+        ? [{ ip, entry: outcome.entry }]
+        : []
+    })
+  }
+
+  /** Frees each of one owner's entries that is still what was seen. @returns the addresses freed */
+  async free(seen: readonly OwnedAddress[]): Promise<readonly string[]> {
+    const { book } = this.#ports
+    const isStill = ({ ip, entry }: OwnedAddress) => {
+      const now = book.entry(ip)
+      return now !== undefined && isUnchangedSince(entry, now)
+    }
+    for (const id of new Set(seen.filter(isStill).map(({ entry }) => entry.intent?.id))) {
+      if (id !== undefined) await this.intents.resolve(id)
+    }
+    const targets = seen.filter(isStill)
+    await this.intents.settleBeforeFree(targets)
+    const outcomes = await this.#submitAll(
+      targets.map(({ ip, entry }) => ({
+        ip,
+        decide: (current) => {
+          if (current === undefined) return keep
+          return isUnchangedSince(entry, current) ? { kind: 'free' } : lost
+        },
+      })),
+    )
+    return targets.filter((_, index) => outcomes[index]?.kind === 'done').map(({ ip }) => ip)
+  }
+
+  /** @returns undefined when a race was lost and nothing of this try is left */
+  async #tryAdd(call: AddCall, signal: AbortSignal): Promise<AddAnswer | undefined> {
+    const { book, views } = this.#ports
+    const key = ownerKey(call.owner)
+    await this.intents.resolveAllOf(book.ofOwner(key))
+    const existing = book.ofOwner(key)
+    const plan = call.plan(existing)
+    const kept = existing.filter(({ ip }) => !plan.drop.includes(ip))
+    const chosen = chooseAddresses(plan.wants, call.reserved, views, book)
+    let created: readonly OwnedAddress[] = []
+    const done: OwnedAddress[] = []
+    try {
+      created = this.#newEntries(call, chosen)
+      const creating = created.map(async (address) => {
+        const outcome = await this.#ports.submit(createChange(address, signal))
+        if (outcome.kind === 'done') done.push(address)
+        return outcome
+      })
+      const keeping = kept.flatMap((address) => {
+        const change = attachChange(call, address, signal)
+        return change === undefined ? [] : [this.#ports.submit(change)]
+      })
+      const outcomes = await allDone([...creating, ...keeping])
+      const isDone = outcomes.every(({ kind }) => kind === 'done') && (await this.intents.isProven(created))
+      if (isDone && !signal.aborted) {
+        this.intents.noteComplete(created)
+        await this.free(existing.filter(({ ip }) => plan.drop.includes(ip)))
+        return this.#answer(call, chosen, created)
+      }
+    } catch (error) {
+      await this.#undoAfter(error, done)
+      throw error
+    } finally {
+      for (const { ip } of chosen) book.unreserve(ip)
+    }
+    await this.#freeOwn(done)
+    signal.throwIfAborted()
+    return undefined
+  }
+
+  #answer(call: AddCall, chosen: readonly Chosen[], created: readonly OwnedAddress[]): AddAnswer {
+    const { book, clock } = this.#ports
+    const now = clock.nowMs()
+    const hurried = chosen.flatMap(({ ip, sinceMs }) =>
+      sinceMs !== undefined && now - sinceMs < restMs ? [{ ip, restedMs: now - sinceMs }] : [],
+    )
+    const addresses = book
+      .ofOwner(ownerKey(call.owner))
+      .filter(({ entry }) => entry.nic === call.nic)
+      .sort((a, b) => Number(a.ip.includes(':')) - Number(b.ip.includes(':')))
+    return { addresses, created, hurried }
+  }
+
+  #newEntries(call: AddCall, chosen: readonly Chosen[]): readonly OwnedAddress[] {
+    const { clock, random, term } = this.#ports
+    const ips = chosen.map(({ ip }) => ip)
+    const nonce = Math.floor(random.next() * 2 ** 32).toString(16)
+    const intent = ips.length > 1 ? { id: `${term}-${++this.#intentCount}-${nonce}`, ips } : undefined
+    const since = clock.nowMs()
+    const earlier: NewGrant[] = []
+    return chosen.map((choice) => {
+      const grant = call.grant(choice, earlier)
+      earlier.push({ chosen: choice, grant })
+      const { nic } = choice.want
+      const entry: BlockEntry = {
+        pool: choice.pool.metadata.name,
+        nic,
+        owner: call.owner,
+        pod: call.pod,
+        podUid: call.podUid,
+        node: call.node,
+        ...(intent === undefined ? {} : { intent }),
+        ...(nic === call.nic ? { attachments: [attachmentOf(call)] } : {}),
+        since,
+        createdBy: { containerId: call.containerId, ifName: call.nic },
+        grant,
+      }
+      return { ip: choice.ip, entry }
+    })
+  }
+
+  /** Frees what a try of ours took and nobody was told of. */
+  async #freeOwn(created: readonly OwnedAddress[]): Promise<void> {
+    await this.#submitAll(
+      created.map(({ ip, entry }) => ({
+        ip,
+        decide: (current) =>
+          current !== undefined && isSameAllocation(entry, current) ? { kind: 'free' } : keep,
+      })),
+    )
+  }
+
+  /** As {@link #freeOwn}, after an error that is thrown on. What cannot be undone now is undone by the next leader. */
+  async #undoAfter(error: unknown, created: readonly OwnedAddress[]): Promise<void> {
+    try {
+      await this.#freeOwn(created)
+    } catch (second) {
+      throw new AggregateError([error, second], 'undoing a failed ADD failed too')
+    }
+  }
+
+  async #submitAll(changes: readonly Change[]): Promise<readonly Outcome[]> {
+    return await allDone(changes.map((change) => this.#ports.submit(change)))
+  }
+}
+
+/** Waits for all, also when one fails: only then is it known what took effect. */
+async function allDone<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(promises)
+  return await Promise.all(promises)
+}
+
+function createChange({ ip, entry }: OwnedAddress, signal: AbortSignal): Change {
+  return {
+    ip,
+    signal,
+    decide: (current) => {
+      if (current === undefined) return { kind: 'put', entry }
+      return isSameAllocation(entry, current) ? keep : lost // there already: a write whose answer was lost
+    },
+  }
+}
+
+/** Gives a kept entry to the container (its NIC), or at least to the new pod (the other NICs of a sticky owner). */
+function attachChange(call: AddCall, { ip, entry }: OwnedAddress, signal: AbortSignal): Change | undefined {
+  const isOfCall = entry.nic === call.nic
+  if (!isOfCall && entry.podUid === call.podUid) return undefined
+  const decide = (current: BlockEntry | undefined): Decision => {
+    if (current === undefined || !isSameAllocation(entry, current)) return lost
+    const isOfPod = current.podUid === call.podUid && current.node === call.node && current.pod === call.pod
+    if (isOfPod && (!isOfCall || isAttachedAlone(current, call))) return verify
+    const { attachments: _, ...rest } = current
+    const attachments = isOfCall ? { attachments: [attachmentOf(call)] } : {}
+    const { pod, podUid, node } = call
+    return { kind: 'put', entry: { ...rest, pod, podUid, node, ...attachments } }
+  }
+  return { ip, signal, decide }
+}
+
+function attachmentOf({ containerId, node }: AddCall): Attachment {
+  return { containerId, node, active: true }
+}
+
+function isAttachedAlone(entry: BlockEntry, { containerId, node }: AddCall): boolean {
+  const [first, second] = attachmentsOf(entry)
+  return second === undefined && first?.containerId === containerId && first.node === node
+}
+
+function withoutContainer(entry: BlockEntry, containerId: string): BlockEntry {
+  const { attachments: _, ...rest } = entry
+  const left = attachmentsOf(entry).filter((attachment) => attachment.containerId !== containerId)
+  return left.length === 0 ? rest : { ...rest, attachments: left }
+}
+
+/** True for an entry that the ADD of this container and NIC took, and that no other ADD has used since. */
+export function isTakenBy(entry: BlockEntry, containerId: string, ifName: string): boolean {
+  const { createdBy } = entry
+  if (createdBy?.containerId !== containerId || createdBy.ifName !== ifName) return false
+  const isOwnNic = entry.nic === ifName
+  return attachmentsOf(entry).every((attachment) => isOwnNic && attachment.containerId === containerId)
+}
