@@ -17,6 +17,13 @@ export { type CompiledCrd, compileCrd } from './crd/compile-crd.ts'
 export type { CompiledVersion, ScalePaths } from './crd/compile-version.ts'
 export { type FailureReason, type FieldFailure, renderFailures } from './failure.ts'
 export { evaluateJsonPath, type JsonPath, parseJsonPath } from './json-path.ts'
+export {
+  builtInSchema,
+  customSchema,
+  type DocumentedKind,
+  type OpenApiV3,
+  openApiV3,
+} from './openapi/documents.ts'
 export { applyPatch, type PatchKind, type PatchTarget } from './patch/apply-patch.ts'
 export { PatchError } from './patch/patch-error.ts'
 export {
