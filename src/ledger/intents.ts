@@ -1,6 +1,6 @@
 import type { BlockEntry } from '../api/index.ts'
-import type { Change, Outcome } from './blocks/block-worker.ts'
 import type { Book } from './blocks/book.ts'
+import type { Change, Outcome } from './blocks/change.ts'
 import { isSameAllocation, type OwnedAddress, openIntent, settled } from './entry.ts'
 
 export interface IntentPorts {
@@ -118,7 +118,7 @@ export class Intents {
   async #all(changes: readonly Change[]): Promise<readonly Outcome[]> {
     const outcomes = changes.map((change) => this.#submit(change))
     await Promise.allSettled(outcomes)
-    return await Promise.all(outcomes)
+    return Promise.all(outcomes)
   }
 }
 

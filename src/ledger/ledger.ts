@@ -3,8 +3,9 @@ import { type Clock, type Logger, type Random, toError } from '../base/index.ts'
 import type { AddAnswer, AddCall } from './add-call.ts'
 import { parseBlock } from './blocks/block-codec.ts'
 import type { BlockStore } from './blocks/block-store.ts'
-import { BlockWorker, type Change, type Outcome, type WorkerContext } from './blocks/block-worker.ts'
+import { BlockWorker, type WorkerContext } from './blocks/block-worker.ts'
 import { type AddressListener, anyIpOf, type BlockState, Book } from './blocks/book.ts'
+import type { Change, Outcome } from './blocks/change.ts'
 import { isAttachedTo, type OwnedAddress, ownerKey } from './entry.ts'
 import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
 import { KeyedLock } from './keyed-lock.ts'
@@ -91,7 +92,7 @@ export class Ledger {
 
   /** Gives a pod's NIC its addresses: those it has, or new ones. Answers only what is durable. */
   async add(call: AddCall, signal: AbortSignal): Promise<AddAnswer> {
-    return await this.#run(ownerKey(call.owner), signal, () => this.#transactions.add(call, signal))
+    return this.#run(ownerKey(call.owner), signal, () => this.#transactions.add(call, signal))
   }
 
   /** CNI DEL: the sandbox no longer uses its addresses. Frees nothing. @returns the entries, as they are now */
@@ -210,7 +211,7 @@ export class Ledger {
     const running = this.#locks.run(key, async () => {
       signal.throwIfAborted()
       this.#lifetime.signal.throwIfAborted()
-      return await task()
+      return task()
     })
     this.#running.add(running)
     const { promise: gaveUp, reject } = Promise.withResolvers<never>()
@@ -221,7 +222,7 @@ export class Ledger {
       signal.removeEventListener('abort', giveUp)
     }
     running.then(forget, forget)
-    return await Promise.race([running, gaveUp])
+    return Promise.race([running, gaveUp])
   }
 
   #ownersOf(containerId: string): ReadonlySet<string> {

@@ -1,8 +1,8 @@
 import type { Attachment, BlockEntry } from '../api/index.ts'
 import type { Clock, Random } from '../base/index.ts'
 import type { AddAnswer, AddCall, NewGrant } from './add-call.ts'
-import type { Change, Decision, Outcome } from './blocks/block-worker.ts'
 import type { Book } from './blocks/book.ts'
+import type { Change, Decision, Outcome } from './blocks/change.ts'
 import {
   attachmentsOf,
   isAttachedTo,
@@ -202,14 +202,14 @@ export class Transactions {
   }
 
   async #submitAll(changes: readonly Change[]): Promise<readonly Outcome[]> {
-    return await allDone(changes.map((change) => this.#ports.submit(change)))
+    return allDone(changes.map((change) => this.#ports.submit(change)))
   }
 }
 
 /** Waits for all, also when one fails: only then is it known what took effect. */
 async function allDone<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
   await Promise.allSettled(promises)
-  return await Promise.all(promises)
+  return Promise.all(promises)
 }
 
 function createChange({ ip, entry }: OwnedAddress, signal: AbortSignal): Change {

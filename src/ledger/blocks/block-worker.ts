@@ -4,38 +4,8 @@ import { BlockConflictError, BlockRefusedError, LedgerBusyError, LedgerDeposedEr
 import { formatBlock, parseBlock } from './block-codec.ts'
 import type { BlockStore } from './block-store.ts'
 import type { BlockState, Book } from './book.ts'
+import type { Change, Item, Outcome } from './change.ts'
 import { composeRound, type Round } from './compose.ts'
-
-/** What a change wants of the entry that it finds. */
-export type Decision =
-  | { readonly kind: 'put'; readonly entry: BlockEntry }
-  | { readonly kind: 'free' } // the address gets a release time
-  | { readonly kind: 'fence' } // the block must carry our term
-  | { readonly kind: 'keep' } // nothing to write; what memory says is enough
-  | { readonly kind: 'verify' } // nothing to write; but it must be so after the request came
-  | { readonly kind: 'lost' } // no longer possible
-
-/** A change to one address, decided again on what is found whenever the block turns out to be another version. */
-export interface Change {
-  readonly ip: string
-  decide(current: BlockEntry | undefined): Decision
-  /** When aborted before the first try, or after a try that certainly failed, the change is dropped. */
-  readonly signal?: AbortSignal
-}
-
-export type Outcome =
-  | { readonly kind: 'done'; readonly entry: BlockEntry | undefined }
-  | { readonly kind: 'lost'; readonly entry: BlockEntry | undefined }
-  | { readonly kind: 'dropped' }
-
-/** A change that waits for its outcome. */
-export interface Item {
-  readonly change: Change
-  readonly resolve: (outcome: Outcome) => void
-  readonly reject: (error: unknown) => void
-  /** A write that holds it had an unknown outcome. It stays in line until the block shows what became of it. */
-  isUncertain?: boolean
-}
 
 /** What all workers of one ledger share. */
 export interface WorkerContext {
@@ -115,7 +85,7 @@ export class BlockWorker {
       if (result.kind === 'unknown' || conflicts > 1) await clock.sleep(backoff.nextMs(), lifetime)
       await this.#read()
       isProven = true
-      if (result.kind === 'refused') return await this.#oneByOne(waiting, result.error)
+      if (result.kind === 'refused') return this.#oneByOne(waiting, result.error)
     }
     const problem = `SpiderIPBlock "${this.#state.block.name}" changed ${maxConflicts} times while it was written`
     for (const item of waiting) item.reject(new LedgerBusyError(problem))

@@ -1,8 +1,8 @@
 import type { BlockEntry } from '../../api/index.ts'
 import { unreachable } from '../../base/index.ts'
 import { openIntent, settled } from '../entry.ts'
-import type { Item, Outcome } from './block-worker.ts'
 import type { BlockState } from './book.ts'
+import type { Item, Outcome } from './change.ts'
 
 /** One write: what it changes, and what each change gets when it is acknowledged. */
 export interface Round {

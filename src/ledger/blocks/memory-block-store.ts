@@ -28,7 +28,7 @@ export class MemoryBlockStore implements BlockStore {
     signal.throwIfAborted()
     this.calls.read++
     const stored = this.#blocks.get(name)
-    return await Promise.resolve(stored === undefined ? undefined : toObject(stored))
+    return Promise.resolve(stored === undefined ? undefined : toObject(stored))
   }
 
   async create(block: SpiderIpBlock, signal: AbortSignal): Promise<string> {
@@ -46,7 +46,7 @@ export class MemoryBlockStore implements BlockStore {
       entries: new Map(Object.entries(entries)),
       released: new Map(Object.entries(released)),
     })
-    return await Promise.resolve(resourceVersion)
+    return Promise.resolve(resourceVersion)
   }
 
   async patch(
@@ -69,7 +69,7 @@ export class MemoryBlockStore implements BlockStore {
       else stored.released.set(ip, sinceMs)
     }
     stored.resourceVersion = String(++this.#version)
-    return await Promise.resolve(stored.resourceVersion)
+    return Promise.resolve(stored.resourceVersion)
   }
 
   /** All entries, as an observer sees them who is none of the writers. */
