@@ -32,7 +32,8 @@ export interface AttachmentId {
 /** One checked plugin call. */
 export type CniRequest =
   | { readonly command: 'VERSION' }
-  | { readonly command: 'ADD' | 'CHECK'; readonly env: AttachmentEnvironment; readonly config: PluginConfig }
+  | { readonly command: 'ADD'; readonly env: AttachmentEnvironment; readonly config: PluginConfig }
+  | { readonly command: 'CHECK'; readonly env: AttachmentEnvironment; readonly config: PluginConfig }
   | {
       readonly command: 'DEL'
       readonly env: AttachmentEnvironment
@@ -74,7 +75,7 @@ function parseAttachmentRequest(env: AttachmentEnvironment, stdin: Uint8Array): 
     if (config.prevResult === undefined)
       throw configError('prevResult', '', 'is missing', 'pass the result of ADD to CHECK')
   }
-  return { command: env.command, env, config }
+  return env.command === 'ADD' ? { command: 'ADD', env, config } : { command: 'CHECK', env, config }
 }
 
 function parseNodeRequest(env: CniEnvironment, stdin: Uint8Array): CniRequest {

@@ -53,6 +53,14 @@ export interface Runner {
   gc(list: NetworkList, valid: readonly AttachmentId[], signal: AbortSignal): Promise<void>
   /** Asks each plugin of the list whether it can serve ADD. @throws {CniError} of the first that cannot */
   status(list: NetworkList, signal: AbortSignal): Promise<void>
+  /**
+   * Checks before anything is changed that every plugin of the list is installed and speaks its version.
+   * @returns the version that ADD will use
+   * @throws {CniError} naming the plugin, and its folders or versions
+   */
+  prepare(list: NetworkList, signal: AbortSignal): Promise<CniVersion>
+  /** Puts another result in the place of the cached one: what CHECK and DEL will be told was made. */
+  recordResult(list: NetworkList, attachment: RuntimeAttachment, result: CniResult): Promise<void>
   /** What is cached for one container, or for one network. */
   cached(wanted: { networkName?: string; containerId?: string }): Promise<readonly CachedAttachment[]>
 }
@@ -71,6 +79,8 @@ export function createRunner(options: RunnerOptions): Runner {
       state.locked(list, attachment, signal, () => state.check(list, attachment, signal)),
     gc: (list, valid, signal) => state.gc(list, valid, signal),
     status: (list, signal) => state.status(list, signal),
+    prepare: (list, signal) => state.prepare(list, signal),
+    recordResult: (list, attachment, result) => state.cache.write(cacheEntry(list, attachment, result)),
     cached: (wanted) => state.cache.list(wanted),
   }
 }
@@ -162,6 +172,10 @@ class ChainRunner {
         signal,
       )
     }
+  }
+
+  prepare(list: NetworkList, signal: AbortSignal): Promise<CniVersion> {
+    return this.#chain.chooseVersion(list, signal)
   }
 
   async gc(list: NetworkList, valid: readonly AttachmentId[], signal: AbortSignal): Promise<void> {

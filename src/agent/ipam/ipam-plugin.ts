@@ -1,0 +1,269 @@
+import type { AllocateRequest, AllocateResponse } from '../../api/index.ts'
+import { type Clock, type Logger, toError, undone } from '../../base/index.ts'
+import {
+  type AttachmentEnvironment,
+  CniError,
+  type CniRequest,
+  type CniResult,
+  cniCodes,
+  cniErrorObject,
+  convertResult,
+  type IpamConfig,
+  KeyedLock,
+  parseIpamConfig,
+} from '../../cni/index.ts'
+import { type Journal, type JournalEntry, JournalFullError } from '../journal.ts'
+import { podOf, requireForeignNamespace } from '../pod-identity.ts'
+import type { Allocator, Namespaces } from '../ports.ts'
+import { isSandboxAlive } from './node-reporter.ts'
+
+/** What the IPAM plugin works with. */
+export interface IpamPorts {
+  readonly allocator: Allocator
+  readonly journal: Journal
+  readonly namespaces: Namespaces
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Uids of the pods of this node, read from the API server. */
+  podsOfNode(signal: AbortSignal): Promise<ReadonlySet<string>>
+}
+
+type Ask<Command extends CniRequest['command']> = Extract<CniRequest, { command: Command }>
+
+// Each is less than what waits for it: this call, the main plugin, the runner's limit, the pipe (100 s), the runtime.
+const addBudgetMs = 80_000
+const checkBudgetMs = 20_000
+const releaseBudgetMs = 3_000
+const gcBudgetMs = 100_000
+const sweepAfterMs = 60_000
+// The allocator said no, so nothing is recorded and there is nothing to undo.
+const refusals: readonly number[] = [cniCodes.poolExhausted, cniCodes.noCandidatePool, cniCodes.podMismatch]
+
+/** The IPAM plugin `spiderpool`: addresses of one interface, kept in the journal until they are given back. */
+export class IpamPlugin {
+  readonly #ports: IpamPorts
+  readonly #containers = new KeyedLock()
+  /** How often the sweep has seen the sandbox of an entry gone. */
+  readonly #gone = new WeakMap<JournalEntry, number>()
+
+  constructor(ports: IpamPorts) {
+    this.#ports = ports
+  }
+
+  /** @returns the result in the version of the configuration */
+  async add(request: Ask<'ADD'>, signal: AbortSignal): Promise<object> {
+    const ipam = parseIpamConfig(request.config)
+    const pod = podOf(request.env)
+    const { env, config } = request
+    const netnsIdentity = await requireForeignNamespace(env, this.#ports.namespaces)
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(addBudgetMs)])
+    return this.#containers.run(env.containerId, 'exclusive', deadline, async () => {
+      const entry: JournalEntry = {
+        containerId: env.containerId,
+        ifName: env.ifName,
+        network: config.name,
+        netns: env.netns,
+        netnsIdentity,
+        ...pod,
+        atMs: this.#ports.clock.nowMs(),
+        state: 'held',
+      }
+      // On disk before the allocator is asked: an address that it records is never unknown here. It also takes back a
+      // release of this very attachment that is still to be told.
+      await this.#ports.journal.write(entry)
+      try {
+        const answer = await this.#ports.allocator.allocate(allocateRequest(env, pod, ipam), deadline)
+        return convertResult(toResult(env.ifName, answer), config.cniVersion)
+      } catch (cause) {
+        throw await undone(cause, () => this.#undo(entry, cause))
+      }
+    })
+  }
+
+  async #undo(entry: JournalEntry, cause: unknown): Promise<void> {
+    if (refusals.includes(cniErrorObject(cause).code)) return this.#ports.journal.delete(entry)
+    await this.#release({ ...entry, state: { releasing: 'undo' } })
+  }
+
+  /** Gives the addresses back; when the controller is away, the journal remembers to. */
+  async del(request: Ask<'DEL'>, signal: AbortSignal): Promise<void> {
+    await this.#delAttachment(request.env, signal)
+  }
+
+  async #delAttachment(id: { containerId: string; ifName: string }, signal: AbortSignal): Promise<void> {
+    await this.#containers.run(id.containerId, 'exclusive', signal, async () => {
+      const known = this.#ports.journal.find(id)
+      await this.#release(known === undefined ? forgotten(id, this.#ports.clock.nowMs()) : asReleasing(known))
+    })
+  }
+
+  async #release(entry: JournalEntry): Promise<void> {
+    try {
+      await this.#tellController(entry, AbortSignal.timeout(releaseBudgetMs))
+    } catch (error) {
+      this.#ports.logger.warn('release is kept for later', {
+        containerId: entry.containerId,
+        ifName: entry.ifName,
+        err: toError(error).message,
+      })
+      await this.#keepForLater(entry, error)
+      return
+    }
+    await this.#ports.journal.delete(entry)
+  }
+
+  async #tellController(entry: JournalEntry, signal: AbortSignal): Promise<void> {
+    const reason = entry.state === 'held' ? 'detach' : entry.state.releasing
+    const { containerId, ifName } = entry
+    await this.#ports.allocator.release({ containerId, ifName, reason }, signal)
+  }
+
+  async #keepForLater(entry: JournalEntry, cause: unknown): Promise<void> {
+    try {
+      await this.#ports.journal.write(entry)
+    } catch (error) {
+      if (!(error instanceof JournalFullError)) throw error
+      throw new CniError(
+        {
+          cniCode: cniCodes.tryAgain,
+          slug: 'journal-full',
+          message: `Cannot release ${entry.containerId} ${entry.ifName}: ${toError(cause).message}; ${error.message}`,
+          hint: error.hint,
+        },
+        { cause },
+      )
+    }
+  }
+
+  /** Releases everything that the journal holds of a container: DEL of a pod of which nothing else is known. */
+  async releaseContainer(containerId: string, signal: AbortSignal): Promise<void> {
+    for (const entry of this.#ports.journal.entries())
+      if (entry.containerId === containerId) await this.#delAttachment(entry, signal)
+  }
+
+  /**
+   * Tells the controller what is still to be told.
+   * @returns how many entries are left
+   */
+  async retryReleases(signal: AbortSignal): Promise<number> {
+    const pending = this.#ports.journal.entries().filter((entry) => entry.state !== 'held')
+    let done = 0
+    for (const { containerId, ifName } of pending) {
+      signal.throwIfAborted()
+      await this.#containers.run(containerId, 'exclusive', signal, async () => {
+        const entry = this.#ports.journal.find({ containerId, ifName })
+        if (entry === undefined || entry.state === 'held') return // it was added again meanwhile
+        await this.#tellController(entry, AbortSignal.any([signal, AbortSignal.timeout(releaseBudgetMs)]))
+        await this.#ports.journal.delete(entry)
+        done++
+      })
+    }
+    return pending.length - done
+  }
+
+  /**
+   * Releases what was left by sandboxes that are gone without a DEL, as after a reboot. The controller frees an address
+   * only when the pod is gone too, so an attachment that a runtime still means to remove loses nothing.
+   */
+  async sweep(signal: AbortSignal): Promise<void> {
+    const { journal, namespaces, clock, logger } = this.#ports
+    for (const entry of journal.entries()) {
+      const isOld = clock.nowMs() - entry.atMs > sweepAfterMs
+      if (entry.state !== 'held' || !isOld || (await isSandboxAlive(entry, namespaces))) continue
+      const seen = this.#gone.get(entry) ?? 0
+      this.#gone.set(entry, seen + 1)
+      if (seen === 0) continue // once more in a minute: DEL may be under way
+      logger.info('sandbox is gone without DEL', { containerId: entry.containerId, ifName: entry.ifName })
+      await this.#delAttachment(entry, signal)
+    }
+  }
+
+  async check(request: Ask<'CHECK'>, signal: AbortSignal): Promise<void> {
+    parseIpamConfig(request.config)
+    const { containerId, ifName } = request.env
+    const { interfaces = [], ips = [] } = request.config.prevResult ?? {}
+    const own = ips
+      .filter((ip) => ip.interface === undefined || interfaces[ip.interface]?.name === ifName)
+      .map((ip) => ip.address.split('/')[0] ?? '')
+    const entry = this.#ports.journal.find({ containerId, ifName })
+    if (entry === undefined || entry.state !== 'held')
+      throw new CniError({
+        cniCode: cniCodes.addressNotAvailable,
+        slug: 'not-recorded',
+        message: `Cannot confirm the addresses of ${containerId} ${ifName}: this node has no record of its ADD`,
+        hint: 'remove the sandbox and let the runtime make a new one',
+      })
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(checkBudgetMs)])
+    await this.#ports.allocator.check({ containerId, ifName, ips: own }, deadline)
+  }
+
+  /** Releases what this network has on this node and the list does not name. Goes on after errors, then joins them. */
+  async gc(request: Ask<'GC'>, signal: AbortSignal): Promise<void> {
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(gcBudgetMs)])
+    const valid = new Set(request.validAttachments.map((item) => `${item.containerId}:${item.ifName}`))
+    const network = request.config.name
+    const stale = this.#ports.journal
+      .entries()
+      .filter((entry) => entry.network === network && entry.state === 'held')
+      .filter((entry) => !valid.has(`${entry.containerId}:${entry.ifName}`))
+    // An empty list may be a slip of the caller, and would free the whole node: what lives is kept.
+    const isSuspicious = request.validAttachments.length === 0 && stale.length > 0
+    const alive = isSuspicious ? await this.#ports.podsOfNode(deadline) : new Set<string>()
+    const errors: Error[] = []
+    for (const entry of stale) {
+      if (alive.has(entry.podUid)) continue
+      try {
+        await this.#delAttachment(entry, deadline)
+      } catch (error) {
+        errors.push(toError(error))
+      }
+    }
+    if (errors.length === 0) return
+    throw new CniError({
+      cniCode: cniErrorObject(errors[0]).code,
+      slug: 'gc-incomplete',
+      message: `Cannot release ${errors.length} stale attachments: ${errors.map((error) => error.message).join('; ')}`,
+      hint: 'repeat GC',
+    })
+  }
+}
+
+function asReleasing(entry: JournalEntry): JournalEntry {
+  return entry.state === 'held' ? { ...entry, state: { releasing: 'detach' } } : entry
+}
+
+// The journal does not know it, the controller may: it was lost, or ADD never came so far.
+function forgotten(id: { containerId: string; ifName: string }, atMs: number): JournalEntry {
+  const unknown = { network: '', netns: '', netnsIdentity: '', podNamespace: '', podName: '', podUid: '' }
+  const { containerId, ifName } = id
+  return { containerId, ifName, ...unknown, atMs, state: { releasing: 'detach' } }
+}
+
+function allocateRequest(
+  env: AttachmentEnvironment,
+  pod: { podNamespace: string; podName: string; podUid: string },
+  ipam: IpamConfig,
+): AllocateRequest {
+  const { containerId, ifName, netns } = env
+  return { containerId, ifName, netns, ...pod, ...ipam, budgetMs: addBudgetMs }
+}
+
+// An IPAM result has no interfaces, and no index into them (CNI spec, "Delegated Plugins (IPAM)").
+function toResult(ifName: string, answer: AllocateResponse): CniResult {
+  const ips = answer.ips.filter((ip) => ip.nic === ifName).toSorted((a, b) => a.version - b.version)
+  if (ips.length === 0)
+    throw new CniError({
+      cniCode: cniCodes.internal,
+      slug: 'no-allocation',
+      message: `Cannot answer ADD: no Interface ${ifName} IP allocation found`,
+      hint: 'see the log of the controller',
+    })
+  const routes = answer.routes
+    .filter((route) => route.ifName === ifName)
+    .map(({ dst, gw }) => ({ dst, ...(gw === '' ? {} : { gw }) }))
+  return {
+    cniVersion: '1.1.0',
+    ips: ips.map(({ address, gateway }) => ({ address, ...(gateway === undefined ? {} : { gateway }) })),
+    ...(routes.length === 0 ? {} : { routes }),
+  }
+}

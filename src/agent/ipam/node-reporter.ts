@@ -1,0 +1,52 @@
+import type { Clock, Logger } from '../../base/index.ts'
+import type { Journal, JournalEntry } from '../journal.ts'
+import type { Allocator, Namespaces } from '../ports.ts'
+
+interface Ports {
+  readonly allocator: Allocator
+  readonly journal: Journal
+  readonly namespaces: Namespaces
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+const reportBudgetMs = 5_000
+const readyForMs = 60_000
+
+/** Tells the controller which sandboxes of this node live; whether it can be told is whether the node is ready. */
+export class NodeReporter {
+  readonly #ports: Ports
+  #lastSuccessMs: number | undefined
+
+  constructor(ports: Ports) {
+    this.#ports = ports
+  }
+
+  /** Why no ADD can be served; undefined when it can. */
+  notReady(): string | undefined {
+    if (this.#lastSuccessMs === undefined) return 'the controller has not been reached yet'
+    const silentMs = this.#ports.clock.nowMs() - this.#lastSuccessMs
+    if (silentMs <= readyForMs) return undefined
+    return `the controller has not been reached for ${Math.round(silentMs / 1000)} s`
+  }
+
+  async report(signal: AbortSignal): Promise<'done'> {
+    const { allocator, journal, namespaces, clock } = this.#ports
+    const alive: { containerId: string; ifName: string }[] = []
+    for (const entry of journal.entries()) {
+      // What is being released is not claimed: its DEL has come.
+      if (entry.state === 'held' && (await isSandboxAlive(entry, namespaces)))
+        alive.push({ containerId: entry.containerId, ifName: entry.ifName })
+    }
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(reportBudgetMs)])
+    await allocator.nodeReport({ takenAtMs: clock.nowMs(), alive }, deadline)
+    this.#lastSuccessMs = clock.nowMs()
+    return 'done'
+  }
+}
+
+/** Whether the namespace that the attachment was made in is still there: the same one, not another at its path. */
+export async function isSandboxAlive(entry: JournalEntry, namespaces: Namespaces): Promise<boolean> {
+  if (entry.netnsIdentity === '') return true // a damaged entry: only DEL can say
+  return (await namespaces.identity(entry.netns)) === entry.netnsIdentity
+}
