@@ -1,6 +1,6 @@
 import { resources, type SpiderIpPool, spiderFinalizer } from '../api/index.ts'
 import type { KubeApi } from '../kube/index.ts'
-import type { LedgerView } from './views/ledger-view.ts'
+import type { Ledger } from '../ledger/index.ts'
 
 /**
  * Lets a deleted pool go once the ledger holds nothing of it (spec/gc.md §8.1).
@@ -11,13 +11,13 @@ import type { LedgerView } from './views/ledger-view.ts'
  */
 export async function finalizePool(
   pool: SpiderIpPool,
-  ledger: LedgerView,
+  ledger: Pick<Ledger, 'poolUsage'>,
   api: KubeApi,
   signal: AbortSignal,
 ): Promise<boolean> {
   const { name, deletionTimestamp, resourceVersion, finalizers = [] } = pool.metadata
   if (deletionTimestamp === undefined || !finalizers.includes(spiderFinalizer)) return false
-  for (const _ of ledger.heldInPool(name)) return false
+  if (ledger.poolUsage(name) > 0) return false
   const rest = finalizers.filter((finalizer) => finalizer !== spiderFinalizer)
   const body = { metadata: { resourceVersion, finalizers: rest.length === 0 ? null : rest } }
   await api.patch(resources.ipPool, { name }, { type: 'merge', body }, signal)

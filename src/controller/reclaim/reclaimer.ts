@@ -1,8 +1,7 @@
 import { isAlive, type Node, type Pod, resources } from '../../api/index.ts'
 import type { Clock, Logger } from '../../base/index.ts'
 import type { KubeApi, ObjectRef } from '../../kube/index.ts'
-import type { LedgerView } from '../views/ledger-view.ts'
-import type { HeldAddress } from '../views/plan-endpoint.ts'
+import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
 import type { NodeReports } from './node-reports.ts'
 import { type PodFinding, planReclaim, type SandboxEvidence, type Verdict } from './plan-reclaim.ts'
 
@@ -11,16 +10,14 @@ const recheckMs = 5_000
 
 export interface ReclaimerPorts {
   readonly api: KubeApi
-  readonly ledger: LedgerView
+  readonly ledger: Pick<Ledger, 'all' | 'ofPod' | 'free'>
   readonly reports: NodeReports
   readonly clock: Clock
   readonly logger: Logger
   /** From the cache; it may only nominate. */
   findPod(ref: ObjectRef): Pod | undefined
   /** Uncached: does the replica of a sticky owner still belong to its workload? */
-  isReplicaValid(entry: HeldAddress['entry'], signal: AbortSignal): Promise<boolean>
-  /** Frees exactly this entry, by compare-and-swap; false when it changed meanwhile. */
-  free(held: HeldAddress, why: string, signal: AbortSignal): Promise<boolean>
+  isReplicaValid(entry: OwnedAddress['entry'], signal: AbortSignal): Promise<boolean>
 }
 
 /**
@@ -38,7 +35,7 @@ export class Reclaimer {
   /** Pods with addresses that the cache thinks are gone, dead or of another uid. */
   *nominees(): Iterable<string> {
     const seen = new Set<string>()
-    for (const { entry } of this.#ports.ledger.held()) {
+    for (const { entry } of this.#ports.ledger.all()) {
       if (seen.has(entry.pod)) continue
       seen.add(entry.pod)
       if (this.#isNominated(entry.pod)) yield entry.pod
@@ -47,7 +44,7 @@ export class Reclaimer {
 
   #isNominated(podKey: string): boolean {
     const pod = this.#ports.findPod(refOf(podKey))
-    const held = this.#ports.ledger.heldByPod(podKey)
+    const held = this.#ports.ledger.ofPod(podKey)
     return held.some(({ entry }) => pod === undefined || pod.metadata.uid !== entry.podUid || !isAlive(pod))
   }
 
@@ -64,7 +61,7 @@ export class Reclaimer {
     const sinceMs = this.#nominatedMs.get(podKey) ?? this.#ports.clock.nowMs()
     this.#nominatedMs.set(podKey, sinceMs)
     // Read before the fresh pod: an entry that is written after it is not in this list, and not judged by it.
-    const held = this.#ports.ledger.heldByPod(podKey)
+    const held = this.#ports.ledger.ofPod(podKey)
     const pod = await this.#readPod(podKey, signal)
     let isWaiting = false
     for (const address of held) {
@@ -77,10 +74,10 @@ export class Reclaimer {
     return undefined
   }
 
-  async #free(address: HeldAddress, verdict: Verdict, signal: AbortSignal): Promise<void> {
-    const isFreed = await this.#ports.free(address, verdict.why, signal)
+  async #free(address: OwnedAddress, verdict: Verdict, signal: AbortSignal): Promise<void> {
     const { ip, entry } = address
-    if (isFreed) {
+    const freed = await this.#ports.ledger.free([address], signal)
+    if (freed.length > 0) {
       this.#ports.logger.info('address reclaimed', {
         ip,
         pool: entry.pool,
@@ -100,7 +97,7 @@ export class Reclaimer {
   }
 
   async #judge(
-    address: HeldAddress,
+    address: OwnedAddress,
     pod: PodFinding,
     sinceMs: number,
     signal: AbortSignal,

@@ -3,15 +3,15 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Pod, resources, type SpiderEndpoint, spiderFinalizer } from '../../api/index.ts'
 import type { Logger } from '../../base/index.ts'
 import { ApiError, type KubeApi, type ObjectRef } from '../../kube/index.ts'
-import type { LedgerView } from './ledger-view.ts'
-import { type EndpointOwner, type HeldAddress, planEndpoint } from './plan-endpoint.ts'
+import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
+import { type EndpointOwner, planEndpoint } from './plan-endpoint.ts'
 
 /** Endpoints whose last written content is remembered, to save reads and repeated writes. */
 const maxRemembered = 200_000
 
 export interface EndpointViewPorts {
   readonly api: KubeApi
-  readonly ledger: LedgerView
+  readonly ledger: Pick<Ledger, 'ofPod'>
   readonly logger: Logger
   /** From the cache: it decides the owner reference only. */
   findPod(ref: ObjectRef): Pod | undefined
@@ -30,7 +30,7 @@ export class EndpointView {
 
   /** Makes the endpoint of one pod right. Safe to repeat. */
   async reconcile(podKey: string, signal: AbortSignal): Promise<void> {
-    const held = newestUid(this.#ports.ledger.heldByPod(podKey))
+    const held = newestUid(this.#ports.ledger.ofPod(podKey))
     const [namespace = '', name = ''] = podKey.split('/')
     const ref = { namespace, name }
     if (held.length === 0) {
@@ -121,15 +121,15 @@ export class EndpointView {
 }
 
 /** A pod and its dead namesake may both hold addresses for a moment: the endpoint shows the younger. */
-function newestUid(held: readonly HeldAddress[]): readonly HeldAddress[] {
-  const newest = held.reduce<HeldAddress | undefined>(
+function newestUid(held: readonly OwnedAddress[]): readonly OwnedAddress[] {
+  const newest = held.reduce<OwnedAddress | undefined>(
     (best, address) => (best === undefined || address.entry.since > best.entry.since ? address : best),
     undefined,
   )
   return newest === undefined ? [] : held.filter(({ entry }) => entry.podUid === newest.entry.podUid)
 }
 
-function ownerOfEntry(held: readonly HeldAddress[]): EndpointOwner {
+function ownerOfEntry(held: readonly OwnedAddress[]): EndpointOwner {
   const entry = held[0]?.entry
   if (entry?.owner.kind === 'sticky') return { kind: entry.owner.ownerKind, name: entry.owner.name }
   return { kind: 'Pod', name: entry?.pod.split('/')[1] ?? '' }

@@ -1,12 +1,7 @@
-import type { BlockEntry, EndpointNic, OwnerReference, Pod, SpiderEndpoint } from '../../api/index.ts'
+import type { EndpointNic, OwnerReference, Pod, SpiderEndpoint } from '../../api/index.ts'
 import { spiderFinalizer, spiderGroup, spiderVersion } from '../../api/index.ts'
-
-/** One address of a pod as the ledger has it. */
-export interface HeldAddress {
-  readonly ip: string
-  readonly version: 4 | 6
-  readonly entry: BlockEntry
-}
+import { assert } from '../../base/index.ts'
+import type { OwnedAddress } from '../../ledger/index.ts'
 
 /** The workload that a pod belongs to (spec/ipam.md §3, top owner). */
 export interface EndpointOwner {
@@ -21,12 +16,12 @@ export interface EndpointOwner {
  * @param pod the pod, when it still exists: stateless pods own their endpoint
  */
 export function planEndpoint(
-  held: readonly HeldAddress[],
+  held: readonly OwnedAddress[],
   owner: EndpointOwner,
   pod: Pod | undefined,
 ): SpiderEndpoint {
   const first = held[0]
-  if (first === undefined) return { metadata: { name: '' }, status: emptyStatus(owner) }
+  assert(first !== undefined, 'an endpoint without addresses')
   const [namespace = '', name = ''] = first.entry.pod.split('/')
   const isSticky = held.some(({ entry }) => entry.owner.kind === 'sticky')
   const ownerReferences = isSticky || pod?.metadata.uid === undefined ? undefined : [podReference(pod)]
@@ -47,20 +42,12 @@ export function planEndpoint(
   }
 }
 
-function emptyStatus(owner: EndpointOwner): SpiderEndpoint['status'] {
-  return {
-    current: { uid: '', node: '', ips: [] },
-    ownerControllerType: owner.kind,
-    ownerControllerName: owner.name,
-  }
-}
-
 function podReference(pod: Pod): OwnerReference {
   return { apiVersion: 'v1', kind: 'Pod', name: pod.metadata.name, uid: pod.metadata.uid ?? '' }
 }
 
-function planNics(held: readonly HeldAddress[]): readonly EndpointNic[] {
-  const nics = new Map<string, HeldAddress[]>()
+function planNics(held: readonly OwnedAddress[]): readonly EndpointNic[] {
+  const nics = new Map<string, OwnedAddress[]>()
   for (const address of held) {
     const group = nics.get(address.entry.nic)
     if (group === undefined) nics.set(address.entry.nic, [address])
@@ -68,15 +55,10 @@ function planNics(held: readonly HeldAddress[]): readonly EndpointNic[] {
   }
   return [...nics]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([nic, addresses]) =>
-      planNic(
-        nic,
-        [...addresses].sort((a, b) => a.version - b.version),
-      ),
-    )
+    .map(([nic, addresses]) => planNic(nic, [...addresses].sort(byFamily)))
 }
 
-function planNic(nic: string, addresses: readonly HeldAddress[]): EndpointNic {
+function planNic(nic: string, addresses: readonly OwnedAddress[]): EndpointNic {
   const routes = addresses.flatMap(({ entry }) => entry.grant.routes ?? [])
   const mac = addresses.find(({ entry }) => entry.grant.mac !== undefined)?.entry.grant.mac
   return {
@@ -90,10 +72,19 @@ function planNic(nic: string, addresses: readonly HeldAddress[]): EndpointNic {
   }
 }
 
-function familyFields({ ip, version, entry }: HeldAddress): Partial<EndpointNic> {
+/** IPv4 before IPv6. */
+function byFamily(a: OwnedAddress, b: OwnedAddress): number {
+  return Number(isIpv6(a)) - Number(isIpv6(b))
+}
+
+function isIpv6({ ip }: OwnedAddress): boolean {
+  return ip.includes(':')
+}
+
+function familyFields({ ip, entry }: OwnedAddress): Partial<EndpointNic> {
   const address = `${ip}/${entry.grant.prefixBits}`
   const { gateway } = entry.grant
-  return version === 4
+  return !ip.includes(':')
     ? { ipv4: address, ipv4Pool: entry.pool, ...(gateway === undefined ? {} : { ipv4Gateway: gateway }) }
     : { ipv6: address, ipv6Pool: entry.pool, ...(gateway === undefined ? {} : { ipv6Gateway: gateway }) }
 }

@@ -8,8 +8,7 @@ import {
 } from '../../api/index.ts'
 import { stringifyJson } from '../../base/index.ts'
 import type { KubeApi } from '../../kube/index.ts'
-import type { LedgerView } from './ledger-view.ts'
-import type { HeldAddress } from './plan-endpoint.ts'
+import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
 
 /**
  * Records that `status.allocatedIPs` holds at most: about 125 bytes each, and an object may have 1.5 MiB.
@@ -33,7 +32,7 @@ interface PoolCondition {
 }
 
 /** Computes a pool's status from the ledger; never by incrementing. */
-export function planPoolStatus(pool: SpiderIpPool, held: Iterable<HeldAddress>): PoolStatusPatch {
+export function planPoolStatus(pool: SpiderIpPool, held: Iterable<OwnedAddress>): PoolStatusPatch {
   const addresses = [...held]
   const isListed = addresses.length <= maxListedRecords
   return {
@@ -57,7 +56,7 @@ export function planPoolStatus(pool: SpiderIpPool, held: Iterable<HeldAddress>):
 
 export interface PoolStatusPorts {
   readonly api: KubeApi
-  readonly ledger: LedgerView
+  readonly ledger: Pick<Ledger, 'ofPool'>
   findPool(name: string): SpiderIpPool | undefined
 }
 
@@ -69,7 +68,7 @@ export async function reconcilePoolStatus(
 ): Promise<void> {
   const pool = ports.findPool(name)
   if (pool === undefined) return
-  const wanted = planPoolStatus(pool, ports.ledger.heldInPool(name))
+  const wanted = planPoolStatus(pool, ports.ledger.ofPool(name))
   if (isSame(pool.status, wanted)) return
   const body = { metadata: { resourceVersion: pool.metadata.resourceVersion }, status: wanted }
   await ports.api.patch(resources.ipPool, { name }, { type: 'merge', body, subresource: 'status' }, signal)

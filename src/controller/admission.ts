@@ -1,0 +1,149 @@
+import {
+  type KubeObject,
+  type NetworkAttachmentDefinition,
+  type Resource,
+  resources,
+  type SpiderIpBlock,
+  type SpiderIpPool,
+  type SpiderSubnet,
+} from '../api/index.ts'
+import { InvalidInputError, parseJson, stringifyJson, toError } from '../base/index.ts'
+import { ApiError, type KubeApi } from '../kube/index.ts'
+import type { Route, RouteReply, RouteRequest } from '../rpc/index.ts'
+import {
+  needsOf,
+  type ReviewMode,
+  registrations,
+  review,
+  type UsedIp,
+  type WebhookSettings,
+  type WebhookTarget,
+  type WebhookWorld,
+  type WorldNeeds,
+  webhookConfigurations,
+  webhookHealthPath,
+} from '../webhook/index.ts'
+
+/** An AdmissionReview carries the object twice; the API server takes objects of up to 1.5 MiB. */
+const maxReviewBytes = 4 * 1024 * 1024
+const reviewDeadlineMs = 8_000
+
+/**
+ * The webhook routes of a replica. Every replica serves them: what a rule needs is read uncached from the API server, the
+ * addresses in use from the blocks, so that a replica that does not lead judges by the same truth.
+ */
+export function admissionRoutes(api: KubeApi, settings: WebhookSettings): readonly Route[] {
+  const route = (path: string, mode: ReviewMode): Route => ({
+    method: 'POST',
+    path,
+    maxBodyBytes: maxReviewBytes,
+    deadlineMs: reviewDeadlineMs,
+    handle: (request, signal) => answer({ mode, api, settings }, request, signal),
+  })
+  const health: Route = {
+    method: 'GET',
+    path: webhookHealthPath,
+    maxBodyBytes: 0,
+    deadlineMs: reviewDeadlineMs,
+    handle: () => Promise.resolve({ status: 200, body: '' }),
+  }
+  const perKind = registrations.flatMap(({ mutatePath, validatePath }) => [
+    route(mutatePath, 'mutate'),
+    route(validatePath, 'validate'),
+  ])
+  return [health, ...perKind]
+}
+
+interface Reviewer {
+  readonly mode: ReviewMode
+  readonly api: KubeApi
+  readonly settings: WebhookSettings
+}
+
+async function answer(
+  { mode, api, settings }: Reviewer,
+  request: RouteRequest,
+  signal: AbortSignal,
+): Promise<RouteReply> {
+  let body: unknown
+  try {
+    body = parseJson(request.body.toString('utf8'))
+  } catch (error) {
+    return { status: 400, body: `Cannot read the AdmissionReview: ${toError(error).message}; send JSON\n` }
+  }
+  const world = await readWorld(needsOf(mode, body, settings), api, settings, signal)
+  return { status: 200, body: stringifyJson(review(mode, body, world)) }
+}
+
+async function readWorld(
+  needs: WorldNeeds,
+  api: KubeApi,
+  settings: WebhookSettings,
+  signal: AbortSignal,
+): Promise<WebhookWorld> {
+  const all = async <T extends KubeObject>(isNeeded: boolean, resource: Resource): Promise<readonly T[]> =>
+    isNeeded ? (await api.listAll<T>(resource, {}, signal)).items : []
+  const [pools, subnets, usedIps, attachment] = await Promise.all([
+    all<SpiderIpPool>(needs.pools, resources.ipPool),
+    all<SpiderSubnet>(needs.subnets, resources.subnet),
+    needs.usedIpsOf === undefined ? [] : usedIpsOf(needs.usedIpsOf, api, signal),
+    needs.attachment === undefined
+      ? undefined
+      : api.get<NetworkAttachmentDefinition>(resources.networkAttachmentDefinition, needs.attachment, signal),
+  ])
+  return { settings, pools, subnets, usedIps, ...(attachment === undefined ? {} : { attachment }) }
+}
+
+async function usedIpsOf(pool: string, api: KubeApi, signal: AbortSignal): Promise<readonly UsedIp[]> {
+  const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, {}, signal)
+  return items.flatMap(({ spec }) =>
+    Object.entries(spec.entries ?? {})
+      .filter(([, entry]) => entry.pool === pool)
+      .map(([ip, { pod }]) => ({ ip, pod })),
+  )
+}
+
+/** Installs or repairs both webhook configurations; their other fields stay as they are. */
+export async function installWebhooks(
+  target: WebhookTarget,
+  api: KubeApi,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const wanted of webhookConfigurations(target)) {
+    const resource = configurationResource(wanted.kind ?? '')
+    const { name } = wanted.metadata
+    const found = await api.get(resource, { name }, signal)
+    if (found === undefined) {
+      await createUnlessThere(resource, wanted, api, signal)
+      continue
+    }
+    const { webhooks } = wanted as KubeObject & { readonly webhooks?: unknown }
+    await api.patch(resource, { name }, { type: 'merge', body: { webhooks } }, signal)
+  }
+}
+
+/** Another replica may install at the same moment; both want the same. */
+async function createUnlessThere(
+  resource: Resource,
+  wanted: KubeObject,
+  api: KubeApi,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await api.create(resource, wanted, signal)
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 409) throw error
+  }
+}
+
+function configurationResource(kind: string): Resource {
+  const plurals: Readonly<Record<string, string>> = {
+    MutatingWebhookConfiguration: 'mutatingwebhookconfigurations',
+    ValidatingWebhookConfiguration: 'validatingwebhookconfigurations',
+  }
+  const plural = plurals[kind]
+  if (plural === undefined) {
+    throw new InvalidInputError('kind', kind, 'is no webhook configuration', 'see the list of registrations')
+  }
+  return { group: 'admissionregistration.k8s.io', version: 'v1', plural, kind, namespaced: false }
+}
