@@ -270,18 +270,24 @@ export class MetaPlugin {
         errors.push(toError(error))
       }
     }
+    // Also what a plugin failed, or forgot, to release; but never while its interface may still use the address.
+    if (errors.length === 0 || (await this.#areLinksGone(scratch)))
+      await this.#ports.releaseContainer(scratch.containerId, signal)
     const [first] = errors
-    if (first !== undefined) {
-      const cniCode = first instanceof CniError ? first.cniCode : cniCodes.delegate
-      const message = `Cannot remove all attachments of ${scratch.containerId}: ${errors.map((e) => e.message).join(' / ')}`
-      const hint = 'see each message; DEL is repeated'
-      throw new CniError(
-        { cniCode, slug: 'teardown-incomplete', message, hint },
-        { cause: new AggregateError(errors) },
-      )
-    }
-    await this.#ports.releaseContainer(scratch.containerId, signal) // what a plugin forgot to release
-    await this.#ports.scratch.delete(scratch.containerId)
+    if (first === undefined) return this.#ports.scratch.delete(scratch.containerId)
+    const cniCode = first instanceof CniError ? first.cniCode : cniCodes.delegate
+    const reasons = errors.map((error) => error.message).join(' / ')
+    const message = `Cannot remove all attachments of ${scratch.containerId}: ${reasons}`
+    const hint = 'see each message; DEL is repeated'
+    const parts = { cniCode, slug: 'teardown-incomplete', message, hint }
+    throw new CniError(parts, { cause: new AggregateError(errors) })
+  }
+
+  async #areLinksGone({ netns, attachments }: Scratch): Promise<boolean> {
+    const { namespaces } = this.#ports
+    if (netns === '' || (await namespaces.identity(netns)) === undefined) return true
+    const present = namespaces.interfaceNames(netns)
+    return !attachments.some(({ ifName }) => present.includes(ifName))
   }
 
   async check(request: Ask<'CHECK'>, signal: AbortSignal): Promise<void> {
