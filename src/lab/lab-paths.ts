@@ -27,6 +27,8 @@ export interface NodePaths {
   readonly spoolDir: string
   readonly socket: string
   readonly token: string
+  /** The agent's own credentials: its token. */
+  readonly kubeconfig: string
   readonly sandboxesDir: string
 }
 
@@ -57,6 +59,7 @@ export function nodePathsOf(lab: LabPaths, node: string): NodePaths {
     spoolDir: join(dir, 'agent', 'spool'),
     socket: join(dir, 'agent.sock'),
     token: join(dir, 'token'),
+    kubeconfig: join(dir, 'kubeconfig'),
     sandboxesDir: join(dir, 'sandboxes'),
   }
 }

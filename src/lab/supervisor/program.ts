@@ -1,0 +1,111 @@
+import { join } from 'node:path'
+import type { LabPaths } from '../lab-paths.ts'
+import { nodePathsOf } from '../lab-paths.ts'
+import type { ChildSpec } from './child.ts'
+import { pkiFiles } from './pki.ts'
+
+/** Folder of the repository: bin scripts and built programs are found from it. */
+export const repositoryRoot: string = join(import.meta.dirname, '../../..')
+
+export function binScript(name: string): string {
+  return join(repositoryRoot, 'src/bin', `${name}.ts`)
+}
+
+export function nativeProgram(name: string): string {
+  return join(repositoryRoot, 'build/native', name)
+}
+
+/** Variables by which `lab down` finds processes of a lab, whatever became of their parents. */
+export const labDirVariable = 'SPIDERPOOL_LAB_DIR'
+export const labProcessVariable = 'SPIDERPOOL_LAB_PROCESS'
+/** Network of the first NIC of pods that name none. */
+export const defaultNetwork = 'kube-system/macvlan-ens192'
+/** Where Debian puts the plugins of the CNI project. */
+export const debianPluginsDir = '/usr/lib/cni'
+export const systemNamespace = 'kube-system'
+
+/** What the processes of one lab need to know of each other. */
+export interface LabProgram {
+  readonly paths: LabPaths
+  readonly nodes: readonly string[]
+  readonly kubeconfig: string
+  readonly isExternal: boolean
+  readonly apiPort: number
+  readonly controllerPort: number
+}
+
+function childSpec(lab: LabProgram, name: string, script: string, args: readonly string[]): ChildSpec {
+  return {
+    name,
+    args: [binScript(script), ...args],
+    env: {
+      ...process.env,
+      [labDirVariable]: lab.paths.dir,
+      [labProcessVariable]: name,
+      SPIDERPOOL_NAMESPACE: systemNamespace,
+      MULTUS_CLUSTER_NETWORK: defaultNetwork,
+      // Types are erased and code compiled once, not by each of the processes at each start.
+      NODE_COMPILE_CACHE: join(lab.paths.dir, 'compile-cache'),
+    },
+    logFile: join(lab.paths.logsDir, `${name}.log`),
+  }
+}
+
+export function apiserverSpec(lab: LabProgram): ChildSpec {
+  const pki = pkiFiles(lab.paths)
+  return childSpec(lab, 'lab-apiserver', 'lab-apiserver', [
+    ...['--listen', `127.0.0.1:${lab.apiPort}`],
+    ...['--store', lab.paths.apiserverDir],
+    ...['--tls-cert', pki.apiserverCert],
+    ...['--tls-key', pki.apiserverKey],
+    ...['--client-ca', pki.ca],
+    ...['--service-account-key', pki.serviceAccountKey],
+  ])
+}
+
+export function controllerUrl(lab: LabProgram): string {
+  return `https://127.0.0.1:${lab.controllerPort}`
+}
+
+export function controllerSpec(lab: LabProgram): ChildSpec {
+  const pki = pkiFiles(lab.paths)
+  return childSpec(lab, 'controller', 'controller', [
+    ...['--kubeconfig', lab.kubeconfig],
+    ...['--listen', `127.0.0.1:${lab.controllerPort}`],
+    ...['--tls-cert', pki.controllerCert],
+    ...['--tls-key', pki.controllerKey],
+    ...['--namespace', systemNamespace],
+    ...['--webhook-ca', pki.ca],
+    ...['--webhook-url', controllerUrl(lab)],
+    ...['--cluster-network', defaultNetwork],
+  ])
+}
+
+export function agentSpec(lab: LabProgram, node: string): ChildSpec {
+  const paths = nodePathsOf(lab.paths, node)
+  return childSpec(lab, `agent-${node}`, 'agent', [
+    ...['--node', node],
+    ...['--kubeconfig', paths.kubeconfig],
+    ...['--controller-url', controllerUrl(lab)],
+    ...['--controller-ca', pkiFiles(lab.paths).ca],
+    ...['--token-file', paths.token],
+    ...['--socket', paths.socket],
+    ...['--spool-dir', paths.spoolDir],
+    ...['--journal-dir', paths.journalDir],
+    ...['--cni-bin-dir', paths.cniBinDir],
+    ...['--cni-conf-dir', paths.cniConfDir],
+    ...['--cache-dir', paths.cniCacheDir],
+    ...['--host-netns', paths.netns],
+    ...['--plugin-source', nativeProgram('cni-pipe')],
+    ...['--debian-plugins', debianPluginsDir],
+  ])
+}
+
+export function worldSpec(lab: LabProgram): ChildSpec {
+  return childSpec(lab, 'lab-world', 'lab-world', [
+    ...['--dir', lab.paths.dir],
+    ...['--kubeconfig', lab.kubeconfig],
+    ...['--nodes', lab.nodes.join(',')],
+    ...(lab.isExternal ? ['--external'] : []),
+  ])
+}
