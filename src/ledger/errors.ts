@@ -1,4 +1,4 @@
-import { InvalidInputError, OperationError } from '../base/index.ts'
+import { OperationError } from '../base/index.ts'
 
 /** No pool may serve the request: none was named, or each was refused. Lists every pool and why. */
 export class NoPoolError extends OperationError {
@@ -23,16 +23,6 @@ export class PoolFullError extends OperationError {
         `from IPPools [${pools.join(', ')}]: ${reasons.join('; ')}`,
       'Add a range to spec.ips of one of the pools, add a pool, or look for idle owners of their addresses',
     )
-  }
-}
-
-/** An annotation or a configuration cannot be used. The text starts with `wrong input`. */
-export class WrongInputError extends InvalidInputError {
-  override readonly code = 'WRONG_INPUT'
-  /** @param field such as `Pod annotation 'ipam.spidernet.io/ippool'` */
-  constructor(field: string, value: unknown, problem: string, hint: string) {
-    super(field, value, problem, hint)
-    this.message = `wrong input, invalid format of ${field}: ${problem}; found ${this.value}`
   }
 }
 

@@ -17,8 +17,11 @@ export {
   LedgerDeposedError,
   NoPoolError,
   PoolFullError,
-  WrongInputError,
 } from './errors.ts'
 export { Ledger, type LedgerOptions, type LedgerStats } from './ledger.ts'
 export type { Chosen, Want } from './pool/choose.ts'
-export { offeredBy, type Reserved, reservedOf, versionOf } from './pool/pool-view.ts'
+export { offeredBy, type Reserved, reservedOf } from './pool/pool-view.ts'
+export { formatVerdict, type Rule, type Verdict } from './select/filters.ts'
+export { addressText, type GrantInput, grantOf, routesOf } from './select/grant.ts'
+export { type Candidates, mayKeep, requirePools, type Selection, selectPools } from './select/select-pools.ts'
+export type { SelectionInput } from './select/selection-input.ts'

@@ -1,0 +1,31 @@
+import type { IpVersion, Labels, SpiderIpPool } from '../../api/index.ts'
+
+type Texts = Readonly<Record<string, string>>
+
+/** All that pool selection looks at, collected beforehand. */
+export interface SelectionInput {
+  readonly pod: {
+    readonly namespace: string
+    readonly name: string
+    readonly labels: Labels
+    readonly annotations: Texts
+  }
+  readonly node: { readonly name: string; readonly labels: Labels }
+  readonly namespace: { readonly name: string; readonly labels: Labels; readonly annotations: Texts }
+  readonly request: {
+    readonly nic: string
+    readonly defaultIpv4Pools: readonly string[]
+    readonly defaultIpv6Pools: readonly string[]
+    readonly cleanGateway: boolean
+  }
+  /** All pools by name. */
+  readonly pools: ReadonlyMap<string, SpiderIpPool>
+  /** Families that the cluster hands out. */
+  readonly versions: readonly IpVersion[]
+  /** NICs of the pod that get addresses from here, in the order of the pod's networks. */
+  readonly nics: readonly string[]
+  /** `namespace/name` of the NetworkAttachmentDefinition of a NIC; undefined when none can be found. */
+  readonly nadOf: (nic: string) => string | undefined
+  /** Namespace of the entries of spec.multusName that name none. */
+  readonly installNamespace: string
+}
