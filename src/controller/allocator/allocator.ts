@@ -1,0 +1,350 @@
+import { formatCidr, formatIp, tryParseIp } from '../../address/index.ts'
+import {
+  type AllocateRequest,
+  type AllocateResponse,
+  annotationKeys,
+  type CheckRequest,
+  isAlive,
+  type Pod,
+  type PodRoute,
+  type ReleaseRequest,
+  type Route,
+} from '../../api/index.ts'
+import { type Clock, InvalidInputError, type Logger } from '../../base/index.ts'
+import {
+  type AddAnswer,
+  addressText,
+  attachmentsOf,
+  grantOf,
+  type Ledger,
+  NoPoolError,
+  type OwnedAddress,
+  PoolFullError,
+  reservedOf,
+  routesOf,
+  type Selection,
+  type SelectionInput,
+  selectPools,
+} from '../../ledger/index.ts'
+import { planAdd, podRoutesOf } from './add-plan.ts'
+import { NotReadyError, NotRecordedError, PodIdentityError } from './errors.ts'
+import { isReplicaValid, ownerOf } from './owner.ts'
+import type { AllocatorWorld, PodEvents } from './world.ts'
+
+/** What the allocator is made of. */
+export interface AllocatorPorts {
+  readonly ledger: Ledger
+  readonly world: AllocatorWorld
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly events: PodEvents
+}
+
+/** Answers agents. `node` is the caller's, from its token. */
+export interface Allocator {
+  /** CNI ADD. @throws {OperationError}; see `toRpcFailure` */
+  allocate(node: string, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse>
+  /** CNI DEL, or the undo of a failed ADD. */
+  release(node: string, request: ReleaseRequest, signal: AbortSignal): Promise<void>
+  /** CNI CHECK. @throws {NotRecordedError} */
+  check(node: string, request: CheckRequest): void
+}
+
+const budgetCapMs = 100_000
+const podReadRetryMs = 200
+
+export function createAllocator(ports: AllocatorPorts): Allocator {
+  return new LedgerAllocator(ports)
+}
+
+class LedgerAllocator implements Allocator {
+  readonly #ports: AllocatorPorts
+
+  constructor(ports: AllocatorPorts) {
+    this.#ports = ports
+  }
+
+  async allocate(node: string, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
+    const deadline = AbortSignal.timeout(Math.min(request.budgetMs, budgetCapMs))
+    const limited = AbortSignal.any([signal, deadline])
+    const pod = await this.#findPod(node, request, limited)
+    try {
+      return await this.#allocateFor(pod, node, request, limited)
+    } catch (error) {
+      const isForPeople =
+        error instanceof NoPoolError || error instanceof PoolFullError || error instanceof InvalidInputError
+      if (isForPeople) {
+        const message = `failed to allocate IP addresses in standard mode: ${error.message}. ${error.hint}`
+        this.#ports.events.podEvent(pod, 'Warning', 'FailedAllocateIP', message)
+      }
+      throw error
+    }
+  }
+
+  async release(node: string, request: ReleaseRequest, signal: AbortSignal): Promise<void> {
+    const { ledger, logger } = this.#ports
+    const { containerId, ifName, reason } = request
+    const held = ledger.ofContainer(containerId, ifName)
+    for (const { entry } of held) requireNode(node, entryNode(entry, containerId), containerId)
+    if (reason === 'undo') {
+      const freed = await ledger.undo(containerId, ifName, signal)
+      logger.info('addition undone', { containerId, ifName, node, freed })
+      return
+    }
+    const first = held[0]
+    if (first === undefined) return
+    const why = await this.#whyFree(first, signal)
+    const freed = why === undefined ? [] : await ledger.free(this.#withUnattached(held), signal)
+    // Not freed: the pod lives on, or something changed meanwhile. The sandbox is gone either way.
+    if (held.some(({ ip }) => !freed.includes(ip))) await ledger.detach(containerId, ifName, signal)
+    const { pod, podUid } = first.entry
+    logger.info('sandbox released', {
+      pod,
+      uid: podUid,
+      node,
+      containerId,
+      ifName,
+      freed,
+      why: why ?? 'kept',
+    })
+  }
+
+  check(node: string, { containerId, ifName, ips }: CheckRequest): void {
+    const held = this.#ports.ledger.ofContainer(containerId, ifName)
+    for (const { entry } of held) requireNode(node, entryNode(entry, containerId), containerId)
+    for (const text of ips) {
+      const ip = tryParseIp(text)
+      if (ip !== undefined && held.some((address) => address.ip === formatIp(ip))) continue
+      throw new NotRecordedError(
+        `Cannot confirm address ${text} of ${ifName} in sandbox ${containerId}: it is not recorded`,
+        'Delete the pod, so that it gets a new sandbox',
+      )
+    }
+  }
+
+  /** Reads the pod afresh, and makes sure that it is the one that the runtime means, alive and on the caller's node. */
+  async #findPod(node: string, request: AllocateRequest, signal: AbortSignal): Promise<Pod> {
+    const { world, clock } = this.#ports
+    const { podNamespace, podName, podUid } = request
+    const key = `${podNamespace}/${podName}`
+    let pod = await world.readPod(podNamespace, podName, signal)
+    if (podUid !== '' && pod?.metadata.uid !== podUid) {
+      await clock.sleep(podReadRetryMs, signal)
+      pod = await world.readPod(podNamespace, podName, signal)
+    }
+    if (pod === undefined) {
+      throw new PodIdentityError(
+        `Cannot allocate for pod "${key}": it does not exist`,
+        'Nothing: the runtime will stop',
+      )
+    }
+    if (podUid !== '' && pod.metadata.uid !== podUid) {
+      throw new PodIdentityError(
+        `Cannot allocate for pod "${key}": its uid is ${pod.metadata.uid ?? ''}, K8S_POD_UID is ${podUid}`,
+        'Nothing: the sandbox is of an earlier pod of that name',
+      )
+    }
+    if (!isAlive(pod)) {
+      throw new PodIdentityError(
+        `dead Pod "${key}", we cannot allocate IP addresses to it`,
+        'Nothing: it is being deleted, or has finished',
+      )
+    }
+    requireNode(node, pod.spec?.nodeName ?? '', `pod "${key}"`)
+    return pod
+  }
+
+  async #allocateFor(
+    pod: Pod,
+    node: string,
+    request: AllocateRequest,
+    signal: AbortSignal,
+  ): Promise<AllocateResponse> {
+    const { ledger, world } = this.#ports
+    const { namespace = '', name, uid = '' } = pod.metadata
+    const owner = ownerOf(pod, world.isStatefulSetSticky)
+    const input = await this.#selectionInput(pod, node, request, signal)
+    const podRoutes = podRoutesOf(pod.metadata.annotations?.[annotationKeys.routes])
+    let selection: Selection | undefined
+    const select = () => {
+      selection ??= selectPools(input)
+      return selection
+    }
+    let existing: readonly OwnedAddress[] = []
+    const answer = await ledger.add(
+      {
+        owner,
+        pod: `${namespace}/${name}`,
+        podUid: uid,
+        node,
+        containerId: request.containerId,
+        nic: request.ifName,
+        reserved: reservedOf(world.reservedIps()),
+        plan: (held) => {
+          existing = held
+          return planAdd(held, {
+            nic: request.ifName,
+            isSticky: owner.kind === 'sticky',
+            select,
+            pools: input.pools,
+          })
+        },
+        grant: ({ pool, want }, earlier) => {
+          const candidates = selection?.candidates.find(
+            (one) => one.nic === want.nic && one.version === want.version,
+          )
+          const others = [
+            ...existing.filter(({ entry }) => entry.nic !== want.nic).map(({ entry }) => entry.grant),
+            ...earlier.filter(({ chosen }) => chosen.want.nic !== want.nic).map(({ grant }) => grant),
+          ]
+          const taken = others.flatMap(({ routes = [] }) => routes)
+          return grantOf({ pool, cleanGateway: candidates?.cleanGateway ?? false, podRoutes, taken })
+        },
+      },
+      signal,
+    )
+    this.#report(pod, request, answer, { warnings: selection?.warnings ?? [], podRoutes, nics: input.nics })
+    return responseOf(request.ifName, answer.addresses)
+  }
+
+  async #selectionInput(
+    pod: Pod,
+    nodeName: string,
+    request: AllocateRequest,
+    signal: AbortSignal,
+  ): Promise<SelectionInput> {
+    const { world } = this.#ports
+    const namespaceName = pod.metadata.namespace ?? ''
+    const [namespace, node] = await Promise.all([
+      world.namespace(namespaceName, signal),
+      world.node(nodeName, signal),
+    ])
+    if (namespace === undefined || node === undefined) {
+      const missing = namespace === undefined ? `Namespace "${namespaceName}"` : `Node "${nodeName}"`
+      throw new NotReadyError(
+        `Cannot allocate for pod "${pod.metadata.name}": ${missing} is not there`,
+        'Repeat the request',
+      )
+    }
+    const { nics, nadOf } = world.networksOf(pod)
+    const { labels = {}, annotations = {}, name } = pod.metadata
+    return {
+      pod: { namespace: namespaceName, name, labels, annotations },
+      node: { name: nodeName, labels: node.metadata.labels ?? {} },
+      namespace: {
+        name: namespaceName,
+        labels: namespace.metadata.labels ?? {},
+        annotations: namespace.metadata.annotations ?? {},
+      },
+      request: {
+        nic: request.ifName,
+        defaultIpv4Pools: request.defaultIpv4Pools,
+        defaultIpv6Pools: request.defaultIpv6Pools,
+        cleanGateway: request.cleanGateway,
+      },
+      pools: world.pools(),
+      versions: world.versions,
+      nics,
+      nadOf,
+      installNamespace: world.installNamespace,
+    }
+  }
+
+  #report(
+    pod: Pod,
+    request: AllocateRequest,
+    { addresses, created, hurried }: AddAnswer,
+    found: {
+      readonly warnings: readonly string[]
+      readonly podRoutes: readonly PodRoute[]
+      readonly nics: readonly string[]
+    },
+  ): void {
+    const { logger, events, ledger } = this.#ports
+    const { namespace = '', name, uid = '' } = pod.metadata
+    const key = `${namespace}/${name}`
+    logger.info('addresses allocated', {
+      pod: key,
+      uid,
+      containerId: request.containerId,
+      ifName: request.ifName,
+      ips: addresses.map(({ ip }) => ip),
+      created: created.map(({ ip }) => ip),
+    })
+    for (const warning of found.warnings) events.podEvent(pod, 'Warning', 'PoolIgnored', warning)
+    for (const { ip, restedMs } of hurried) {
+      const message = `address ${ip} was released only ${Math.round(restedMs / 1000)} s ago: nothing else was free`
+      events.podEvent(pod, 'Warning', 'AddressReusedEarly', message)
+    }
+    if (created.length === 0 || request.ifName !== (found.nics.at(-1) ?? request.ifName)) return
+    const given = ledger.ofPod(key).flatMap(({ entry }) => entry.grant.routes ?? [])
+    for (const { dst, gw } of found.podRoutes) {
+      const route: Route = { dst: formatCidr(dst), gw: formatIp(gw) }
+      if (given.some((one) => one.dst === route.dst && one.gw === route.gw)) continue
+      const message = `route ${route.dst} via ${route.gw} is left out: no address of the pod has that gateway in its subnet`
+      events.podEvent(pod, 'Warning', 'RouteIgnored', message)
+    }
+  }
+
+  /** Why the addresses of a sandbox that ended may be freed; undefined when its owner keeps them. Reads afresh. */
+  async #whyFree({ entry }: OwnedAddress, signal: AbortSignal): Promise<string | undefined> {
+    const { world, logger } = this.#ports
+    const [namespace = '', name = ''] = entry.pod.split('/')
+    try {
+      const pod = await world.readPod(namespace, name, signal)
+      const isSame = pod !== undefined && pod.metadata.uid === entry.podUid
+      if (isSame && isAlive(pod)) return undefined
+      if (entry.owner.kind === 'sticky' && (await isReplicaValid(entry, world, signal))) return undefined
+      if (pod === undefined) return 'the pod is gone'
+      return isSame ? 'the pod is terminating or finished' : 'the pod was replaced by another of its name'
+    } catch (error) {
+      // Without evidence nothing is freed: the reclaimer comes back to a detached entry.
+      logger.warn('pod cannot be read, its addresses are only detached', { pod: entry.pod, err: error })
+      return undefined
+    }
+  }
+
+  /** With the owner's addresses that no sandbox uses: taken beforehand for NICs that were never added. */
+  #withUnattached(held: readonly OwnedAddress[]): readonly OwnedAddress[] {
+    const first = held[0]
+    if (first === undefined) return held
+    const others = this.#ports.ledger
+      .ofOwner(first.entry.owner)
+      .filter(({ ip, entry }) => attachmentsOf(entry).length === 0 && held.every((one) => one.ip !== ip))
+    return [...held, ...others.filter(({ entry }) => entry.podUid === first.entry.podUid)]
+  }
+}
+
+function entryNode(entry: OwnedAddress['entry'], containerId: string): string {
+  return attachmentsOf(entry).find((one) => one.containerId === containerId)?.node ?? entry.node
+}
+
+function requireNode(caller: string, node: string, what: string): void {
+  if (node === caller) return
+  throw new PodIdentityError(
+    `Cannot serve node "${caller}" for ${what}: it is on node "${node}"`,
+    'Check the token of the agent: it must be bound to the agent pod of its own node',
+  )
+}
+
+function responseOf(nic: string, addresses: readonly OwnedAddress[]): AllocateResponse {
+  const routes = addresses.flatMap((address) =>
+    routesOf(address).map(({ dst, gw }) => ({ ifName: nic, dst, gw })),
+  )
+  const order = ({ dst, gw }: Route) => `${dst.includes(':') ? 6 : 4} ${dst} ${gw}`
+  return {
+    ips: addresses.map((address) => {
+      const { gateway, vlan = 0, mac } = address.entry.grant
+      return {
+        version: address.ip.includes(':') ? 6 : 4,
+        address: addressText(address),
+        ...(gateway === undefined ? {} : { gateway }),
+        nic,
+        pool: address.entry.pool,
+        vlan,
+        ...(mac === undefined ? {} : { mac }),
+      }
+    }),
+    routes: routes.sort((a, b) => (order(a) < order(b) ? -1 : 1)),
+  }
+}

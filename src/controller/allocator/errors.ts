@@ -1,0 +1,48 @@
+import type { RpcFailure } from '../../api/index.ts'
+import { OperationError, toError } from '../../base/index.ts'
+
+/** The pod is not there, is another one, is dead, or runs elsewhere: the request is not from its sandbox. */
+export class PodIdentityError extends OperationError {
+  override readonly code = 'POD_IDENTITY'
+  override readonly retry = 'never'
+}
+
+/** An address that CHECK expects is not recorded for the container. */
+export class NotRecordedError extends OperationError {
+  override readonly code = 'NOT_RECORDED'
+  override readonly retry = 'never'
+}
+
+/** Something that the decision needs is not known yet. */
+export class NotReadyError extends OperationError {
+  override readonly code = 'NOT_READY'
+  override readonly retry = 'now'
+}
+
+// CNI error codes (spec/cni.md §4) and the stable first word of `details`.
+const failures: Readonly<Record<string, { readonly code: number; readonly prefix: string }>> = {
+  POOL_FULL: { code: 100, prefix: 'pool-exhausted' },
+  NO_POOL: { code: 101, prefix: 'no-candidate-pool' },
+  NOT_RECORDED: { code: 102, prefix: 'address-not-recorded' },
+  POD_IDENTITY: { code: 105, prefix: 'pod-identity' },
+  INVALID_INPUT: { code: 7, prefix: 'wrong-input' },
+  LEDGER_DEPOSED: { code: 11, prefix: 'leader-changed' },
+  LEDGER_CLOSED: { code: 11, prefix: 'leader-changed' },
+  LEDGER_BUSY: { code: 11, prefix: 'retries-exhausted' },
+  BLOCK_REFUSED: { code: 11, prefix: 'store-refused' },
+  NOT_READY: { code: 11, prefix: 'not-ready' },
+  API_UNAVAILABLE: { code: 11, prefix: 'api-server' },
+  API_REFUSED: { code: 11, prefix: 'api-server' },
+}
+
+/** Any failure as the agent gets it. What is not known here may be tried again: it took nothing. */
+export function toRpcFailure(thrown: unknown): RpcFailure {
+  const error = thrown instanceof AggregateError ? toError(thrown.errors[0]) : toError(thrown)
+  if (error.name === 'TimeoutError' || error.name === 'AbortError') {
+    return { code: 11, msg: 'the request ran out of time', details: 'deadline: repeat the request' }
+  }
+  if (!(error instanceof OperationError))
+    return { code: 999, msg: error.message, details: 'internal: see the log' }
+  const { code, prefix } = failures[error.code] ?? { code: 999, prefix: error.code.toLowerCase() }
+  return { code, msg: error.message, details: `${prefix}: ${error.hint}` }
+}

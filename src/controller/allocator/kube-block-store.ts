@@ -1,0 +1,85 @@
+import { type BlockEntry, resources, type SpiderIpBlock } from '../../api/index.ts'
+import { ApiError, type KubeApi } from '../../kube/index.ts'
+import {
+  type BlockChange,
+  BlockConflictError,
+  BlockRefusedError,
+  type BlockStore,
+} from '../../ledger/index.ts'
+import { mergePatchOf } from './merge-patch.ts'
+
+const callTimeoutMs = 10_000
+const listTimeoutMs = 60_000
+// Answers that say that the write did not take place, and never will as it is.
+const refusals: readonly number[] = [400, 403, 404, 405, 413, 415, 422]
+
+/** The blocks at the API server: uncached reads, and merge patches of only what changed. */
+export class KubeBlockStore implements BlockStore {
+  readonly #api: KubeApi
+
+  constructor(api: KubeApi) {
+    this.#api = api
+  }
+
+  async list(signal: AbortSignal): Promise<readonly SpiderIpBlock[]> {
+    const limited = within(listTimeoutMs, signal)
+    const { items } = await this.#api.listAll<SpiderIpBlock>(resources.ipBlock, {}, limited)
+    return items
+  }
+
+  async read(name: string, signal: AbortSignal): Promise<SpiderIpBlock | undefined> {
+    return this.#api.get<SpiderIpBlock>(resources.ipBlock, { name }, within(callTimeoutMs, signal))
+  }
+
+  async create(block: SpiderIpBlock, signal: AbortSignal): Promise<string> {
+    const { name } = block.metadata
+    try {
+      return versionOf(await this.#api.create(resources.ipBlock, block, within(callTimeoutMs, signal)))
+    } catch (error) {
+      throw asBlockError(name, error, [409])
+    }
+  }
+
+  async patch(
+    name: string,
+    resourceVersion: string,
+    change: BlockChange,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const entries: Record<string, unknown> = {}
+    for (const [ip, { before, after }] of Object.entries(change.entries)) {
+      entries[ip] = after === undefined ? null : mergePatchOf<BlockEntry>(before, after)
+    }
+    const { term, released } = change
+    const body = { metadata: { resourceVersion }, spec: { term, entries, released } }
+    try {
+      const written = await this.#api.patch<SpiderIpBlock>(
+        resources.ipBlock,
+        { name },
+        { type: 'merge', body },
+        within(callTimeoutMs, signal),
+      )
+      return versionOf(written)
+    } catch (error) {
+      throw asBlockError(name, error, [404, 409])
+    }
+  }
+}
+
+function within(timeoutMs: number, signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+}
+
+/** @throws {BlockConflictError} for an answer without version: the next write would have no precondition */
+function versionOf({ metadata }: SpiderIpBlock): string {
+  const { name, resourceVersion = '' } = metadata
+  if (resourceVersion === '') throw new BlockConflictError(name)
+  return resourceVersion
+}
+
+function asBlockError(name: string, error: unknown, conflicts: readonly number[]): unknown {
+  if (!(error instanceof ApiError)) return error
+  if (conflicts.includes(error.status)) return new BlockConflictError(name, { cause: error })
+  if (refusals.includes(error.status)) return new BlockRefusedError(name, error.message, { cause: error })
+  return error
+}

@@ -1,0 +1,47 @@
+import type {
+  IpVersion,
+  Namespace,
+  Node,
+  Pod,
+  SpiderIpPool,
+  SpiderReservedIp,
+  TopOwner,
+  Workload,
+} from '../../api/index.ts'
+
+/** The networks of one pod, as far as addresses are concerned. */
+export interface PodNetworks {
+  /** NICs that get their addresses from here, in the order of the pod's networks (eth0 first when it does). */
+  readonly nics: readonly string[]
+  /** `namespace/name` of the NetworkAttachmentDefinition of a NIC; undefined when none can be found. */
+  nadOf(nic: string): string | undefined
+}
+
+/** What the allocator sees of the cluster. Caches serve what an operator configures; what decides is read afresh. */
+export interface AllocatorWorld {
+  /** From the cache, by name. */
+  pools(): ReadonlyMap<string, SpiderIpPool>
+  /** From the cache. The same list object as long as nothing changed. */
+  reservedIps(): readonly SpiderReservedIp[]
+  /** From the cache; reads it when the cache does not have it. */
+  namespace(name: string, signal: AbortSignal): Promise<Namespace | undefined>
+  /** From the cache; reads it when the cache does not have it. */
+  node(name: string, signal: AbortSignal): Promise<Node | undefined>
+  /** From the pod's annotations and the cached NetworkAttachmentDefinitions. @throws {InvalidInputError} */
+  networksOf(pod: Pod): PodNetworks
+  /** Uncached. */
+  readPod(namespace: string, name: string, signal: AbortSignal): Promise<Pod | undefined>
+  /** Uncached. */
+  readWorkload(owner: TopOwner, signal: AbortSignal): Promise<Workload | undefined>
+  /** Families that the cluster hands out. */
+  readonly versions: readonly IpVersion[]
+  /** Sticky addresses for apps/v1 StatefulSets (`enableStatefulSet`). */
+  readonly isStatefulSetSticky: boolean
+  /** Namespace of the product. */
+  readonly installNamespace: string
+}
+
+/** Says something about a pod to the people who look at it. Never fails, never blocks. */
+export interface PodEvents {
+  podEvent(pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string): void
+}
