@@ -22,6 +22,7 @@ export { crdManifests } from './crd/crd-manifests.ts'
 export { crdLimits } from './crd/limits.ts'
 export type { CrdManifest } from './crd/manifest.ts'
 export { blockOfCniType } from './crd/multus-kind.ts'
+export { shapeErrors } from './crd/shape-errors.ts'
 export {
   isDnsSubdomain,
   isEmptySelector,

@@ -87,7 +87,7 @@ export function familyRule(field: string): Rule {
 }
 
 /** Every range of `field` lies inside `subnet` (P-08, S-07, S-08). */
-export function insideSubnetRule(field: string): Rule {
+function insideSubnetRule(field: string): Rule {
   const inside = (end: string): string => `cidr(self.subnet).containsIP(${end})`
   const fits = `!(${isRange('r')}) || (${inside(firstOf('r'))} && ${inside(lastOf('r'))})`
   const guard = `!has(self.${field}) || !isCIDR(self.subnet)`

@@ -30,7 +30,7 @@ export interface CrdManifest extends KubeObject {
 }
 
 /** The one version of a kind. */
-export interface CrdVersion {
+interface CrdVersion {
   readonly additionalPrinterColumns?: readonly PrinterColumn[]
   readonly name: string
   readonly schema: { readonly openAPIV3Schema: Schema }

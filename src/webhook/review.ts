@@ -1,0 +1,215 @@
+import { isDeepStrictEqual } from 'node:util'
+import {
+  type KubeObject,
+  type SpiderCoordinator,
+  type SpiderIpPool,
+  type SpiderMultusConfig,
+  type SpiderReservedIp,
+  type SpiderSubnet,
+  shapeErrors,
+  spiderFinalizer,
+} from '../api/index.ts'
+import {
+  type AdmissionRequest,
+  type AdmissionReview,
+  readRequest,
+  recordOf,
+  uidOf,
+} from './admission-review.ts'
+import { answerOf, badRequest, type Verdict } from './answer.ts'
+import { diffJson } from './json-patch.ts'
+import { mutateMultusConfig } from './multus/mutate-multus.ts'
+import { attachmentNameOf, multusProblems } from './multus/validate-multus.ts'
+import { mutatePool, mutateReservedIp, mutateSubnet, networkWarnings } from './pool/mutate-network.ts'
+import { poolProblemsOnCreate, poolProblemsOnUpdate } from './pool/validate-pool.ts'
+import { reservedIpProblems, subnetProblemsOnCreate, subnetProblemsOnUpdate } from './pool/validate-subnet.ts'
+import { type Problem, required } from './problem.ts'
+import { coordinatorProblems, mutateCoordinator } from './rules/coordinator-rules.ts'
+import type { WebhookSettings, WebhookWorld, WorldNeeds } from './world.ts'
+
+/** Which of the two webhooks was called. */
+export type ReviewMode = 'mutate' | 'validate'
+
+type OurObject =
+  | { readonly kind: 'SpiderIPPool'; readonly object: SpiderIpPool; readonly old?: SpiderIpPool }
+  | { readonly kind: 'SpiderSubnet'; readonly object: SpiderSubnet; readonly old?: SpiderSubnet }
+  | { readonly kind: 'SpiderReservedIP'; readonly object: SpiderReservedIp; readonly old?: SpiderReservedIp }
+  | {
+      readonly kind: 'SpiderCoordinator'
+      readonly object: SpiderCoordinator
+      readonly old?: SpiderCoordinator
+    }
+  | {
+      readonly kind: 'SpiderMultusConfig'
+      readonly object: SpiderMultusConfig
+      readonly old?: SpiderMultusConfig
+    }
+
+const ourKinds: readonly string[] = [
+  'SpiderIPPool',
+  'SpiderSubnet',
+  'SpiderReservedIP',
+  'SpiderCoordinator',
+  'SpiderMultusConfig',
+]
+const noNeeds: WorldNeeds = { pools: false, subnets: false }
+
+/**
+ * What {@link review} will look at besides the object itself: read it, uncached, and hand it over.
+ * @param body the parsed JSON of the AdmissionReview; nothing is needed for one that is refused anyway
+ */
+export function needsOf(mode: ReviewMode, body: unknown, settings: WebhookSettings): WorldNeeds {
+  const request = readRequest(body)
+  if (typeof request === 'string') return noNeeds
+  const { kind, operation, name, namespace } = request
+  const isPool = kind === 'SpiderIPPool'
+  if (operation === 'DELETE')
+    return isPool && settings.guardDeletion ? { ...noNeeds, usedIpsOf: name } : noNeeds
+  const subnets = isPool && settings.enableSpiderSubnet
+  if (mode === 'mutate') return { ...noNeeds, subnets }
+  if (isPool) return { pools: true, subnets, ...(operation === 'UPDATE' ? { usedIpsOf: name } : {}) }
+  if (kind === 'SpiderSubnet') return { pools: operation === 'CREATE', subnets: operation === 'CREATE' }
+  if (kind !== 'SpiderMultusConfig' || shapeErrors(kind, request.object).length > 0) return noNeeds
+  const attachmentName = attachmentNameOf(request.object as SpiderMultusConfig)
+  return { ...noNeeds, attachment: { namespace, name: attachmentName || name } }
+}
+
+/**
+ * Answers one AdmissionReview: fills in what is missing (`mutate`), or says what is wrong (`validate`). Any body gets
+ * an answer; a mutation never refuses an object of ours.
+ * @param body the parsed JSON of the request
+ * @param world what {@link needsOf} asked for
+ */
+export function review(mode: ReviewMode, body: unknown, world: WebhookWorld): AdmissionReview {
+  const request = readRequest(body)
+  if (typeof request === 'string') return badRequest(uidOf(body), `${request}: send an AdmissionReview`)
+  if (!ourKinds.includes(request.kind)) {
+    return badRequest(
+      request.uid,
+      `kind "${request.kind}" has no rules here: send one of ${ourKinds.join(', ')}`,
+    )
+  }
+  if (request.operation === 'DELETE') return answerOf(request, deletionVerdict(request, world))
+  const parsed = parseObjects(request)
+  if ('problems' in parsed) {
+    const isBad = typeof request.object !== 'object' || request.object === null
+    if (isBad) return badRequest(request.uid, 'request.object is no object: send the object to review')
+    const { problems } = parsed
+    return answerOf(request, mode === 'mutate' ? { kind: 'allow' } : { kind: 'invalid', problems })
+  }
+  const verdict =
+    mode === 'mutate' ? mutationVerdict(parsed, world) : validationVerdict(request, parsed, world)
+  return answerOf(request, verdict)
+}
+
+function parseObjects(request: AdmissionRequest): OurObject | { readonly problems: readonly Problem[] } {
+  const { kind, object, oldObject } = request
+  const errors = shapeErrors(kind, object)
+  const problems = errors.map((error): Problem => ({ type: 'FieldValueInvalid', error }))
+  if (!hasSpec(object) && problems.length === 0)
+    problems.push(required('spec', undefined, 'is missing', `write the spec of the ${kind}`))
+  if (problems.length > 0) return { problems }
+  // An old object that the schema of today would refuse is not compared with.
+  const isOldSound = oldObject !== null && shapeErrors(kind, oldObject).length === 0 && hasSpec(oldObject)
+  return { kind, object, ...(isOldSound ? { old: oldObject } : {}) } as OurObject
+}
+
+function hasSpec(object: unknown): boolean {
+  return recordOf(object)['spec'] !== undefined
+}
+
+function mutationVerdict(subject: OurObject, world: WebhookWorld): Verdict {
+  const warnings =
+    subject.kind === 'SpiderIPPool' || subject.kind === 'SpiderSubnet' ? networkWarnings(subject.object) : []
+  return { kind: 'patch', patch: diffJson(subject.object, mutated(subject, world)), warnings }
+}
+
+function mutated(subject: OurObject, world: WebhookWorld): KubeObject {
+  switch (subject.kind) {
+    case 'SpiderIPPool':
+      return mutatePool(subject.object, world)
+    case 'SpiderSubnet':
+      return mutateSubnet(subject.object)
+    case 'SpiderReservedIP':
+      return mutateReservedIp(subject.object)
+    case 'SpiderCoordinator':
+      return mutateCoordinator(subject.object)
+    case 'SpiderMultusConfig':
+      return mutateMultusConfig(subject.object)
+  }
+}
+
+function validationVerdict(request: AdmissionRequest, subject: OurObject, world: WebhookWorld): Verdict {
+  const terminating = terminatingVerdict(subject)
+  if (terminating !== undefined) return terminating
+  if (request.operation === 'CREATE' && isNameTaken(subject, world)) {
+    return {
+      kind: 'exists',
+      message: `${subject.kind} "${request.name}" already exists: choose another name`,
+    }
+  }
+  const problems = problemsOf(subject, world)
+  return problems.length > 0 ? { kind: 'invalid', problems } : { kind: 'allow' }
+}
+
+function problemsOf(subject: OurObject, world: WebhookWorld): readonly Problem[] {
+  switch (subject.kind) {
+    case 'SpiderIPPool':
+      return subject.old === undefined
+        ? poolProblemsOnCreate(subject.object, world)
+        : poolProblemsOnUpdate(subject.object, subject.old, world)
+    case 'SpiderSubnet':
+      return subject.old === undefined
+        ? subnetProblemsOnCreate(subject.object, world)
+        : subnetProblemsOnUpdate(subject.object, subject.old, world)
+    case 'SpiderReservedIP':
+      return reservedIpProblems(subject.object, subject.old, world)
+    case 'SpiderCoordinator':
+      return coordinatorProblems(subject.object.spec, 'spec', true)
+    case 'SpiderMultusConfig':
+      return multusProblems(subject.object, subject.old, world.attachment)
+  }
+}
+
+function isNameTaken(subject: OurObject, world: WebhookWorld): boolean {
+  const { name } = subject.object.metadata
+  const stored = subject.kind === 'SpiderIPPool' ? world.pools : world.subnets
+  const isCompared = subject.kind === 'SpiderIPPool' || subject.kind === 'SpiderSubnet'
+  return isCompared && stored.some(({ metadata }) => metadata.name === name)
+}
+
+/**
+ * A terminating object keeps its spec until its finalizer is gone; its metadata may change, so that every party can
+ * take its own finalizer away.
+ */
+function terminatingVerdict({ kind, object, old }: OurObject): Verdict | undefined {
+  if (kind === 'SpiderCoordinator' || kind === 'SpiderMultusConfig') return undefined
+  const since = old?.metadata.deletionTimestamp ?? object.metadata.deletionTimestamp
+  if (old === undefined || since === undefined) return undefined
+  const isReleased =
+    kind !== 'SpiderReservedIP' && object.metadata.finalizers?.includes(spiderFinalizer) !== true
+  if (isReleased || isDeepStrictEqual(object.spec, old.spec)) return { kind: 'allow' }
+  const { name } = object.metadata
+  const message = `${kind} "${name}" is being deleted since ${since}: its spec cannot change; create it again when it is gone`
+  return { kind: 'forbidden', message }
+}
+
+/** P-24, S-13. */
+function deletionVerdict(request: AdmissionRequest, world: WebhookWorld): Verdict {
+  const { kind, name, oldObject } = request
+  if (!world.settings.guardDeletion) return { kind: 'allow' }
+  const status = recordOf(recordOf(oldObject)['status'])
+  if (kind === 'SpiderIPPool' && world.usedIps.length > 0) {
+    const first = world.usedIps[0]
+    const example = first === undefined ? '' : `, ${first.ip} by pod "${first.pod}" among them`
+    const count = world.usedIps.length
+    const message = `cannot delete SpiderIPPool "${name}": ${count} addresses are in use${example}; delete those pods first`
+    return { kind: 'forbidden', message }
+  }
+  const count = status['allocatedIPCount']
+  if (kind !== 'SpiderSubnet' || (typeof count !== 'number' && typeof count !== 'bigint') || count <= 0) {
+    return { kind: 'allow' }
+  }
+  const message = `cannot delete SpiderSubnet "${name}": pools hold ${count} of its addresses; delete those pools first`
+  return { kind: 'forbidden', message }
+}
