@@ -8,6 +8,8 @@ export interface LabPaths {
   readonly kubeconfig: string
   readonly state: string
   readonly lock: string
+  /** What the machine's limits were before. */
+  readonly oldLimits: string
   readonly pkiDir: string
   readonly apiserverDir: string
   readonly logsDir: string
@@ -39,6 +41,7 @@ export function labPathsOf(dir: string): LabPaths {
     kubeconfig: join(dir, 'kubeconfig'),
     state: join(dir, 'state.json'),
     lock: join(dir, 'lock'),
+    oldLimits: join(dir, 'old-limits.json'),
     pkiDir: join(dir, 'pki'),
     apiserverDir: join(dir, 'apiserver'),
     logsDir: join(dir, 'logs'),

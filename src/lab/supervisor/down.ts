@@ -5,6 +5,7 @@ import { systemClock } from '../../base/index.ts'
 import { listMounts } from '../../netlink/index.ts'
 import { labPathsOf } from '../lab-paths.ts'
 import { endProcesses, findProcesses, type ProcessId, readProcFile } from '../process-table.ts'
+import { restoreNeighbourLimits } from '../topology/neighbour-limits.ts'
 import { removeTopology } from '../topology/remove.ts'
 import { LabError } from './lab-error.ts'
 import { isSupervised, readState } from './lab-state.ts'
@@ -59,6 +60,7 @@ export async function labDown(
       'They hang in the kernel: see dmesg, then repeat lab down',
     )
   }
+  await restoreNeighbourLimits(paths.oldLimits)
   report('removing files')
   // The folder itself may be a mount point, or somebody's: what is in it is ours.
   for (const name of names) await rm(join(paths.dir, name), { recursive: true, force: true })

@@ -97,7 +97,9 @@ export function agentSpec(lab: LabProgram, node: string): ChildSpec {
     ...['--cache-dir', paths.cniCacheDir],
     ...['--host-netns', paths.netns],
     ...['--plugin-source', nativeProgram('cni-pipe')],
-    ...['--debian-plugins', debianPluginsDir],
+    ...['--plugin-path', debianPluginsDir],
+    ...['--cluster-network', defaultNetwork],
+    ...['--namespace', systemNamespace],
   ])
 }
 

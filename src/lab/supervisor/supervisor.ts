@@ -8,6 +8,7 @@ import { identitiesOf } from '../node/lab-nodes.ts'
 import { PauseRunner } from '../pause.ts'
 import { readProcessId } from '../process-table.ts'
 import { buildTopology } from '../topology/build.ts'
+import { raiseNeighbourLimits } from '../topology/neighbour-limits.ts'
 import { planTopology, type TopologyPlan } from '../topology/plan.ts'
 import { AgentTokens } from './agent-tokens.ts'
 import { type ChildSpec, SupervisedChild } from './child.ts'
@@ -91,6 +92,7 @@ class Supervisor {
     await this.#step('certificates', () => createPki(paths, apiPort))
     await this.#step('virtual switch and nodes', async () => {
       await prepareNamespaces()
+      await raiseNeighbourLimits(paths.oldLimits)
       const pause = new PauseRunner(nativeProgram('lab-pause'))
       await buildTopology(this.#plan, paths, pause, signal)
     })

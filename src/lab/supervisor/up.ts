@@ -6,7 +6,7 @@ import { join, resolve as resolvePath } from 'node:path'
 import { promisify } from 'node:util'
 import { InvalidInputError, parseJson, systemClock, undone } from '../../base/index.ts'
 import { listMounts } from '../../netlink/index.ts'
-import { type LabPaths, labPathsOf } from '../lab-paths.ts'
+import { type LabPaths, labPathsOf, nodePathsOf } from '../lab-paths.ts'
 import { isAlive, type ProcessId, readProcessId } from '../process-table.ts'
 import { planTopology } from '../topology/plan.ts'
 import { findLabProcesses, labDown } from './down.ts'
@@ -35,6 +35,7 @@ export interface LabSummary {
 
 const preferredApiPort = 16_443
 const pollMs = 50
+const maxSocketPathBytes = 107
 const upBudgetMs = 300_000
 const downBudgetMs = 60_000
 const run = promisify(execFile)
@@ -58,6 +59,7 @@ export async function labUp(
   if (kubeconfig !== undefined) await checkReadable('--kubeconfig', kubeconfig)
   await mkdir(options.dir, { recursive: true, mode: 0o700 })
   const paths = labPathsOf(realpathSync(options.dir))
+  checkSocketPaths(paths, options.nodes)
   await using _lock = await takeLock(paths)
   await refuseOrClear(paths, report)
   await buildNative(report, signal)
@@ -78,6 +80,16 @@ export async function labUp(
       await labDown(paths.dir, report, AbortSignal.timeout(downBudgetMs))
     })
   }
+}
+
+/** struct sockaddr_un has 108 bytes for a path and its NUL. */
+function checkSocketPaths(paths: LabPaths, nodes: readonly string[]): void {
+  const tooLong = nodes.find(
+    (node) => Buffer.byteLength(nodePathsOf(paths, node).socket) > maxSocketPathBytes,
+  )
+  if (tooLong === undefined) return
+  const problem = `makes the socket path of node "${tooLong}" longer than ${maxSocketPathBytes} bytes`
+  throw new InvalidInputError('--dir', paths.dir, problem, 'name a shorter folder, or shorter nodes')
 }
 
 async function checkReadable(field: string, path: string): Promise<void> {
