@@ -35,7 +35,7 @@ export async function callWebhook(
     const text = await post(target, body, deadline)
     return readAnswer(text, uid, webhook.name)
   } catch (error) {
-    if (error instanceof WebhookCallError) throw error
+    if (error instanceof WebhookCallError && error.webhook !== '') throw error
     const timedOut = deadline.aborted && !signal.aborted
     const cause = timedOut
       ? `no answer within ${webhook.timeoutMs / 1000}s: context deadline exceeded`

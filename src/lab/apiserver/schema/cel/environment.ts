@@ -3,6 +3,7 @@ import { registerIpLibrary } from './ip-library.ts'
 import { celEqual, registerListLibrary } from './list-library.ts'
 import { registerQuantityLibrary } from './quantity-library.ts'
 import { registerStringLibrary } from './string-library.ts'
+import { definedName } from './syntax-tree.ts'
 import { registerUrlLibrary } from './url-library.ts'
 
 /**
@@ -47,7 +48,7 @@ export const runtimeEnvironment: Environment = base
 
 /** Checks types: knows the fields of `self`, so that a misspelt one is refused when the definition is applied. */
 export function checkingEnvironment(self: CelType, oldSelf: 'absent' | 'present' | 'optional'): Environment {
-  const env = base.clone()
+  const env = base.clone().registerFunction(`${definedName}(dyn): bool`, () => true, { async: false })
   const name = declare(env, self, { next: 1 })
   env.registerVariable('self', name)
   if (oldSelf !== 'absent')

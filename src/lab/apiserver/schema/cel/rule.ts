@@ -1,7 +1,8 @@
-import { Optional } from '@marcbachmann/cel-js'
+import { type Environment, Optional } from '@marcbachmann/cel-js'
 import { toError } from '../../../../base/index.ts'
 import { isObject, type JsonObject, ownValue } from '../record.ts'
 import { type CelType, checkingEnvironment, runtimeEnvironment } from './environment.ts'
+import { checkHasArguments, prepareTree } from './syntax-tree.ts'
 
 /** A rule as `x-kubernetes-validations` states it, ready to run on values of CEL. */
 export interface CelRule {
@@ -141,28 +142,42 @@ function compileText(
   hasOptionalOld: boolean,
 ): CompiledText | Omit<RuleProblem, 'key'> {
   const hint = 'see the CEL page of the Kubernetes documentation for fields, functions and types'
-  const withOld = checkingEnvironment(self, hasOptionalOld ? 'optional' : 'present').check(source)
-  if (!withOld.valid) {
-    return { value: source, problem: `cannot be compiled: ${firstLine(withOld.error)}`, hint }
-  }
-  if (withOld.type !== wanted && withOld.type !== 'dyn') {
-    return {
-      value: source,
-      problem: `gives ${withOld.type ?? 'no type'}, not ${wanted}`,
-      hint: `write an expression of ${wanted}`,
-    }
-  }
+  const refused = (why: string): Omit<RuleProblem, 'key'> => ({
+    value: source,
+    problem: `cannot be compiled: ${why}`,
+    hint,
+  })
   try {
+    const type = checkedType(source, checkingEnvironment(self, hasOptionalOld ? 'optional' : 'present'))
+    if (type !== wanted && type !== 'dyn') {
+      return {
+        value: source,
+        problem: `gives ${type}, not ${wanted}`,
+        hint: `write an expression of ${wanted}`,
+      }
+    }
     const parsed = runtimeEnvironment.parse(source)
+    const problem = prepareTree(parsed.ast)
+    if (problem !== undefined) return refused(problem)
     const checked = parsed.check()
-    if (!checked.valid)
-      return { value: source, problem: `cannot be compiled: ${firstLine(checked.error)}`, hint }
-    const usesOld = !checkingEnvironment(self, 'absent').check(source).valid
-    return { run: (context) => parsed(context), usesOld }
+    if (!checked.valid) return refused(firstLine(checked.error))
+    return { run: (context) => parsed(context), usesOld: !checksWithoutOld(source, self) }
   } catch (error) {
-    return { value: source, problem: `cannot be compiled: ${firstLine(error)}`, hint }
+    return refused(firstLine(error))
   }
 }
+
+/** @throws {Error} when the expression does not fit the types */
+function checkedType(source: string, env: Environment): string {
+  const parsed = env.parse(source)
+  checkHasArguments(parsed.ast)
+  const { valid, type = 'dyn', error } = parsed.check()
+  if (!valid) throw toError(error)
+  return type
+}
+
+const checksWithoutOld = (source: string, self: CelType): boolean =>
+  checkingEnvironment(self, 'absent').check(source).valid
 
 const firstLine = (error: unknown): string => toError(error).message.split('\n')[0] ?? ''
 

@@ -4,6 +4,7 @@ import { CelCidr, CelIp } from './ip-library.ts'
 import { compilePattern } from './pattern.ts'
 import { CelRuntimeError } from './runtime-error.ts'
 import { sync } from './sync.ts'
+import { matchesName } from './syntax-tree.ts'
 
 /** Registers what the evaluator lacks of the strings and regex libraries of Kubernetes. */
 export function registerStringLibrary(env: Environment): void {
@@ -22,6 +23,9 @@ export function registerStringLibrary(env: Environment): void {
   )
   add('string.findAll(string): list<string>', (text: string, pattern: string) => findAll(text, pattern, -1n))
   add('string.findAll(string, int): list<string>', findAll)
+  add(`string.${matchesName}(string): bool`, (text: string, pattern: string) =>
+    compilePattern(pattern).test(text),
+  )
   add('string.reverse(): string', (text: string) => [...text].reverse().join(''))
   add('string.format(list): string', format)
   splitFunctions(env)

@@ -246,8 +246,14 @@ function changeStep(value: unknown, step: string, dropping: Dropping): unknown {
     return withKey(value, key, isEmptied ? undefined : after)
   }
   if (!Array.isArray(value)) return value
-  const schema = itemsOf(dropping.schema)
-  return value.map((item) => (isAtStep(item, step) ? removeDropped(item, { ...dropping, schema }) : item))
+  const inner = { ...dropping, schema: itemsOf(dropping.schema), before: withoutKeys(dropping) }
+  return value.map((item) => (isAtStep(item, step) ? removeDropped(item, inner) : item))
+}
+
+/** The keys stay as long as their item does, also when the configuration leaves one to its default. */
+function withoutKeys({ before, schema }: Dropping): FieldSet {
+  const keys = listMapKeysOf(schema).map((key) => `f:${key}`)
+  return { ...before, children: new Map([...before.children].filter(([step]) => !keys.includes(step))) }
 }
 
 const isEmpty = (value: unknown): boolean =>
