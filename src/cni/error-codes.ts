@@ -29,7 +29,8 @@ export const cniCodes = {
 const byOperationCode: Readonly<Record<string, readonly [number, string]>> = {
   INVALID_INPUT: [cniCodes.config, 'network-config'],
   POOL_FULL: [cniCodes.poolExhausted, 'pool-exhausted'],
-  NO_CANDIDATE_POOL: [cniCodes.noCandidatePool, 'no-candidate-pool'],
+  NO_POOL: [cniCodes.noCandidatePool, 'no-candidate-pool'],
+  WRONG_INPUT: [cniCodes.config, 'wrong-input'],
   POD_NOT_FOUND: [cniCodes.podMismatch, 'pod-not-found'],
 }
 

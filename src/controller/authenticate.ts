@@ -51,7 +51,7 @@ export function createAuthenticator(
     const key = createHash('sha256').update(token).digest('base64')
     const nowMs = options.clock.nowMs()
     const known = cache.get(key)
-    if (known !== undefined && known.untilMs > nowMs) return await known.answer
+    if (known !== undefined && known.untilMs > nowMs) return known.answer
     const answer = review(options, token, signal)
     const entry = { answer, untilMs: nowMs + acceptedForMs }
     cache.delete(key)

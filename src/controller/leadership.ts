@@ -1,0 +1,234 @@
+import {
+  type AllocateRequest,
+  type AllocateResponse,
+  type CheckRequest,
+  isAlive,
+  type NodeReport,
+  type Pod,
+  type ReleaseRequest,
+  type SpiderIpPool,
+  type SpiderMultusConfig,
+} from '../api/index.ts'
+import type { Clock, Logger, Random } from '../base/index.ts'
+import {
+  createQueue,
+  type KubeApi,
+  type ObjectRef,
+  type Queue,
+  type Requeue,
+  type Term,
+} from '../kube/index.ts'
+import { type AddressChange, Ledger, PoolFullError } from '../ledger/index.ts'
+import { type Allocator, createAllocator } from './allocator/allocator.ts'
+import { KubeBlockStore } from './allocator/kube-block-store.ts'
+import { isReplicaValid } from './allocator/owner.ts'
+import type { Caches } from './caches.ts'
+import { ClusterWorld } from './cluster-world.ts'
+import type { EventRecorder } from './events.ts'
+import { reconcileMultusConfig } from './multus-config-reconciler.ts'
+import type { ControllerOptions } from './options.ts'
+import { finalizePool } from './pool-finalizer.ts'
+import { NodeReports } from './reclaim/node-reports.ts'
+import { Reclaimer } from './reclaim/reclaimer.ts'
+import { EndpointView } from './views/endpoint-view.ts'
+import { reconcilePoolStatus } from './views/pool-status-view.ts'
+
+const reconcileDeadlineMs = 30_000
+/** Changes of a pool's counts are collected this long before they are written. */
+const poolStatusDelayMs = 500
+/** A full pool asks for a scan at most this often. */
+const fullPoolScanMs = 1_000
+const closeBudgetMs = 1_000
+
+/** What one time as leader is made of. */
+export interface LeadershipContext {
+  readonly options: ControllerOptions
+  readonly api: KubeApi
+  /** For views and scans: work behind it cannot hold up an allocation. */
+  readonly background: KubeApi
+  readonly caches: Caches
+  readonly events: EventRecorder
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** One time as leader: the ledger, the allocator over it, and what keeps the views and the reclaimer going. */
+export class Leadership {
+  readonly #context: LeadershipContext
+  readonly #ledger: Ledger
+  readonly #world: ClusterWorld
+  readonly #allocator: Allocator
+  readonly #reports = new NodeReports()
+  readonly #reclaimer: Reclaimer
+  readonly #endpoints: EndpointView
+  readonly #endpointQueue: Queue<string>
+  readonly #poolQueue: Queue<string>
+  readonly #reclaimQueue: Queue<string>
+  readonly #multusQueue: Queue<string>
+  readonly #timers: NodeJS.Timeout[] = []
+  #lastFullScanMs = 0
+
+  private constructor(context: LeadershipContext, ledger: Ledger) {
+    const { api, background, caches, clock, logger, options, events } = context
+    this.#context = context
+    this.#ledger = ledger
+    this.#world = new ClusterWorld(options, api, caches)
+    const podEvents = {
+      podEvent: (pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string) =>
+        events.event({ apiVersion: 'v1', kind: 'Pod', metadata: pod.metadata }, type, reason, message),
+    }
+    this.#allocator = createAllocator({ ledger, world: this.#world, clock, logger, events: podEvents })
+    const findPod = (ref: ObjectRef) => caches.pods.get(ref)
+    this.#reclaimer = new Reclaimer({
+      api: background,
+      ledger,
+      reports: this.#reports,
+      clock,
+      logger,
+      findPod,
+      isReplicaValid: (entry, signal) => isReplicaValid(entry, this.#world, signal),
+    })
+    this.#endpoints = new EndpointView({
+      api: background,
+      ledger,
+      logger,
+      findPod,
+      findOwner: (pod, signal) => this.#world.topOwner(pod, signal),
+    })
+    this.#endpointQueue = this.#queue(16, async (key, signal) => {
+      await this.#endpoints.reconcile(key, signal)
+      return undefined
+    })
+    this.#poolQueue = this.#queue(4, (name, signal) => this.#reconcilePool(name, signal))
+    this.#reclaimQueue = this.#queue(8, (key, signal) => this.#reclaimer.reconcile(key, signal))
+    this.#multusQueue = this.#queue(2, (key, signal) => this.#reconcileMultus(key, signal))
+  }
+
+  /** Rebuilds the ledger from its blocks and starts to serve. */
+  static async start(context: LeadershipContext, term: Term): Promise<Leadership> {
+    const { api, clock, random, logger } = context
+    const store = new KubeBlockStore(api)
+    const ledger = await Ledger.open({ store, term: term.number, clock, random, logger }, term.signal)
+    const leadership = new Leadership(context, ledger)
+    leadership.#begin()
+    return leadership
+  }
+
+  /** Resolves when `signal` aborts or the ledger was deposed. */
+  async ended(signal: AbortSignal): Promise<void> {
+    const both = AbortSignal.any([signal, this.#ledger.ended])
+    if (both.aborted) return
+    await new Promise<void>((resolve) => both.addEventListener('abort', () => resolve(), { once: true }))
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    await this.#ledger.close()
+    const budget = AbortSignal.timeout(closeBudgetMs)
+    const queues = [this.#endpointQueue, this.#poolQueue, this.#reclaimQueue, this.#multusQueue]
+    await Promise.all(queues.map((queue) => queue.close(budget)))
+  }
+
+  async allocate(node: string, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
+    try {
+      return await this.#allocator.allocate(node, request, signal)
+    } catch (error) {
+      if (error instanceof PoolFullError) this.#scanForFullPool()
+      throw error
+    }
+  }
+
+  async release(node: string, request: ReleaseRequest, signal: AbortSignal): Promise<void> {
+    await this.#allocator.release(node, request, signal)
+  }
+
+  check(node: string, request: CheckRequest): void {
+    this.#allocator.check(node, request)
+  }
+
+  nodeReport(node: string, report: NodeReport): void {
+    this.#reports.add(node, report, this.#context.clock.nowMs())
+  }
+
+  podChanged(old: Pod | undefined, now: Pod | undefined): void {
+    const pod = now ?? old
+    if (pod === undefined) return
+    const key = `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`
+    const isDead = now === undefined || !isAlive(now)
+    if (isDead && this.#ledger.ofPod(key).length > 0) this.#reclaimQueue.add(key)
+  }
+
+  poolChanged(old: SpiderIpPool | undefined, now: SpiderIpPool | undefined): void {
+    this.#world.poolsChanged()
+    const name = (now ?? old)?.metadata.name
+    if (name !== undefined) this.#poolQueue.add(name)
+  }
+
+  reservationsChanged(): void {
+    this.#world.reservationsChanged()
+  }
+
+  multusConfigChanged(now: SpiderMultusConfig | undefined): void {
+    if (now !== undefined) this.#multusQueue.add(`${now.metadata.namespace ?? ''}/${now.metadata.name}`)
+  }
+
+  #begin(): void {
+    const { caches, options } = this.#context
+    this.#ledger.onChange((change) => this.#addressChanged(change))
+    for (const { entry } of this.#ledger.all()) this.#endpointQueue.add(entry.pod)
+    for (const { metadata } of caches.pools.values()) this.#poolQueue.add(metadata.name)
+    for (const config of caches.multusConfigs.values()) this.multusConfigChanged(config)
+    this.#scan()
+    this.#timers.push(setInterval(() => this.#scan(), options.scanSeconds * 1_000))
+  }
+
+  #addressChanged({ before, after }: AddressChange): void {
+    for (const entry of [before, after]) {
+      if (entry === undefined) continue
+      this.#endpointQueue.add(entry.pod)
+      this.#poolQueue.addAfter(entry.pool, poolStatusDelayMs)
+    }
+  }
+
+  #scan(): void {
+    for (const key of this.#reclaimer.nominees()) this.#reclaimQueue.add(key)
+    for (const { metadata } of this.#context.caches.pools.values()) this.#poolQueue.add(metadata.name)
+  }
+
+  /** A pod waits for an address: what is due to be freed must not wait for the next scan. */
+  #scanForFullPool(): void {
+    const nowMs = this.#context.clock.nowMs()
+    if (nowMs - this.#lastFullScanMs < fullPoolScanMs) return
+    this.#lastFullScanMs = nowMs
+    for (const key of this.#reclaimer.nominees()) this.#reclaimQueue.add(key)
+  }
+
+  async #reconcilePool(name: string, signal: AbortSignal): Promise<undefined> {
+    const { caches, background } = this.#context
+    const pool = caches.pools.get({ name })
+    if (pool === undefined || (await finalizePool(pool, this.#ledger, background, signal))) return undefined
+    const findPool = () => caches.pools.get({ name })
+    await reconcilePoolStatus(name, { api: background, ledger: this.#ledger, findPool }, signal)
+    return undefined
+  }
+
+  async #reconcileMultus(key: string, signal: AbortSignal): Promise<undefined> {
+    const { caches, background, events } = this.#context
+    const [namespace = '', name = ''] = key.split('/')
+    const config = caches.multusConfigs.get({ namespace, name })
+    if (config !== undefined) await reconcileMultusConfig(config, background, events, signal)
+    return undefined
+  }
+
+  #queue(
+    concurrency: number,
+    reconcile: (key: string, signal: AbortSignal) => Promise<number | undefined>,
+  ): Queue<string> {
+    const handle = async (key: string, signal: AbortSignal): Promise<Requeue> => {
+      const afterMs = await reconcile(key, signal)
+      return afterMs === undefined ? 'settled' : { afterMs }
+    }
+    return createQueue({ handle, concurrency, deadlineMs: reconcileDeadlineMs }, this.#context.logger)
+  }
+}
