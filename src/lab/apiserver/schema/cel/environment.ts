@@ -8,11 +8,19 @@ import { registerUrlLibrary } from './url-library.ts'
 
 /**
  * An object with known fields at run time. A class of its own, because the evaluator gives a plain object the type of a
- * map of its first value, so that two objects of one schema could not be compared.
+ * map of its first value, so that two objects of one schema could not be compared. A field is converted when it is
+ * first read: most rules look at little of a large object.
  */
 export class CelObject {
-  constructor(fields: Iterable<readonly [string, unknown]>) {
-    Object.assign(this, Object.fromEntries(fields))
+  constructor(fields: Iterable<readonly [string, () => unknown]>) {
+    for (const [name, convert] of fields) {
+      const get = (): unknown => {
+        const value = convert()
+        Object.defineProperty(this, name, { value, enumerable: true })
+        return value
+      }
+      Object.defineProperty(this, name, { get, enumerable: true, configurable: true })
+    }
   }
 }
 

@@ -102,25 +102,22 @@ function toCelObject(object: JsonObject, schema: Schema, isResource: boolean): u
     return new Map(Object.entries(object).map(([key, item]) => [key, convert(item)]))
   }
   if (!isResource && schema.properties.size === 0) return toDynamic(object)
-  const fields: (readonly [string, unknown])[] = []
+  const fields: (readonly [string, () => unknown])[] = []
   for (const [name, child] of schema.properties) {
     const escaped = escapeProperty(name)
     if (escaped !== undefined && Object.hasOwn(object, name))
-      fields.push([escaped, toCelValue(object[name], child)])
+      fields.push([escaped, () => toCelValue(object[name], child)])
   }
   if (isResource) fields.push(...resourceValues(object))
   return new CelObject(fields)
 }
 
-function resourceValues(object: JsonObject): readonly (readonly [string, unknown])[] {
-  const meta = ownValue(object, 'metadata')
-  const known = isObject(meta)
-    ? Object.entries(meta).filter(([key]) => key === 'name' || key === 'generateName')
-    : []
-  const texts = ['apiVersion', 'kind'].flatMap((key): readonly (readonly [string, unknown])[] =>
-    Object.hasOwn(object, key) ? [[key, object[key]]] : [],
-  )
-  return [...texts, ['metadata', new CelObject(known)]]
+function resourceValues(object: JsonObject): readonly (readonly [string, () => unknown])[] {
+  const known = (from: JsonObject, names: readonly string[]) =>
+    names.filter((name) => Object.hasOwn(from, name)).map((name) => [name, () => from[name]] as const)
+  const metadata = ownValue(object, 'metadata')
+  const named = isObject(metadata) ? known(metadata, ['name', 'generateName']) : []
+  return [...known(object, ['apiVersion', 'kind']), ['metadata', () => new CelObject(named)]]
 }
 
 function toDynamic(value: unknown): unknown {
