@@ -7,7 +7,7 @@ for source in native/*.c; do
   [ -e "$source" ] || continue
   target="build/native/$(basename "$source" .c)"
   if [ ! -e "$target" ] || [ "$source" -nt "$target" ]; then
-    "${CC:-cc}" -Os -static -s -Wall -Wextra -Werror -o "$target.new" "$source"
-    mv -f "$target.new" "$target"
+    "${CC:-cc}" -Os -static -s -Wall -Wextra -Werror -o "$target.$$.new" "$source"
+    mv -f "$target.$$.new" "$target"
   fi
 done

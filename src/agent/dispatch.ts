@@ -77,7 +77,10 @@ export class Dispatcher {
   }
 
   async #call(plugin: string, request: CniRequest, signal: AbortSignal): Promise<string> {
-    if (plugin === 'coordinator' || plugin === 'ifacer') throw laterRelease(plugin)
+    if (plugin === 'coordinator' || plugin === 'ifacer') {
+      if (request.command === 'DEL') return '' // nothing was set up, and a pod must be able to go
+      throw laterRelease(plugin)
+    }
     const { ipam, meta, logger } = this.#targets
     const target = plugin === 'spiderpool' ? ipam : meta
     switch (request.command) {
