@@ -5,7 +5,7 @@ import { type LabPaths, nodePathsOf } from '../lab-paths.ts'
 import type { PauseRunner } from '../pause.ts'
 import { nodeAddressTexts, type TopologyPlan } from '../topology/plan.ts'
 import { NodeRuntime } from './node-runtime.ts'
-import { type NodeIdentity, registerNode } from './register-node.ts'
+import { type NodeIdentity, registerNode, renewNodeLease } from './register-node.ts'
 import { createSandboxNetwork } from './sandbox-network.ts'
 
 export interface LabNodesOptions {
@@ -16,10 +16,12 @@ export interface LabNodesOptions {
   /** Folders with plugins besides the node's own. */
   readonly pluginDirs: readonly string[]
   readonly systemNamespace: string
+  /** The API server is a cluster's, which takes silent nodes for dead. */
+  readonly hasNodeController: boolean
   readonly logger: Logger
 }
 
-const heartbeatEveryMs = 240_000
+const heartbeatEveryMs = 10_000
 
 /** Runs the pod runtimes of all nodes until aborted; then leaves pods and their namespaces as they are. */
 export async function runLabNodes(options: LabNodesOptions, signal: AbortSignal): Promise<void> {
@@ -39,7 +41,7 @@ export async function runLabNodes(options: LabNodesOptions, signal: AbortSignal)
     })
     const pods = Map.groupBy(cache.values(), (pod) => pod.spec?.nodeName ?? '')
     for (const [name, runtime] of runtimes) runtime.start(pods.get(name) ?? [], signal)
-    await keepAlive(api, identities, logger, signal)
+    await keepAlive(options, signal)
   } finally {
     await cache.close()
     await Promise.all([...runtimes.values()].map((runtime) => runtime.close()))
@@ -68,17 +70,14 @@ async function registerAll(
   for (const identity of identities) await registerNode(api, identity, signal)
 }
 
-async function keepAlive(
-  api: KubeApi,
-  identities: readonly NodeIdentity[],
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<void> {
+async function keepAlive(options: LabNodesOptions, signal: AbortSignal): Promise<void> {
+  const { api, plan, hasNodeController, logger } = options
   while (!signal.aborted) {
     await systemClock.sleep(heartbeatEveryMs, signal).catch(() => undefined) // aborted: the loop ends
-    if (signal.aborted) return
-    await registerAll(api, identities, signal).catch((error: unknown) => {
-      logger.warn('heartbeat of the nodes not written', { err: error })
+    if (signal.aborted || !hasNodeController) continue
+    const renewals = plan.nodes.map((node) => renewNodeLease(api, node.name, signal))
+    await Promise.all(renewals).catch((error: unknown) => {
+      logger.warn('leases of the nodes not renewed', { err: error })
     })
   }
 }

@@ -64,6 +64,33 @@ export async function createBaseObjects(
   }
 }
 
+const rbac = (plural: string, kind: string): Resource => {
+  return { group: 'rbac.authorization.k8s.io', version: 'v1', plural, kind, namespaced: false }
+}
+
+/** What an agent may do with its token, where the API server asks for rights: a cluster's does, the embedded one does not. */
+export async function createAgentRights(
+  api: KubeApi,
+  systemNamespace: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const name = 'spiderpool-lab-agent'
+  const apiVersion = 'rbac.authorization.k8s.io/v1'
+  const rules = [
+    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'patch'] },
+    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+    { apiGroups: ['k8s.cni.cncf.io'], resources: ['network-attachment-definitions'], verbs: ['get'] },
+  ]
+  const role = { ...objectOf(apiVersion, 'ClusterRole', { name }), rules }
+  await createIfAway(api, rbac('clusterroles', 'ClusterRole'), role, signal)
+  const binding = {
+    ...objectOf(apiVersion, 'ClusterRoleBinding', { name }),
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
+    subjects: [{ kind: 'ServiceAccount', name: agentServiceAccount, namespace: systemNamespace }],
+  }
+  await createIfAway(api, rbac('clusterrolebindings', 'ClusterRoleBinding'), binding, signal)
+}
+
 /** Networks that the documents name: one macvlan on the nodes' NIC, under each of their names. */
 const macvlanConfigs = [
   { namespace: 'kube-system', name: 'macvlan-ens192' },

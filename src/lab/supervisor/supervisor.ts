@@ -13,7 +13,13 @@ import { planTopology, type TopologyPlan } from '../topology/plan.ts'
 import { AgentTokens } from './agent-tokens.ts'
 import { type ChildSpec, SupervisedChild } from './child.ts'
 import { LabError } from './lab-error.ts'
-import { applyCrds, createBaseObjects, createDefaultNetworks, untilDone } from './lab-objects.ts'
+import {
+  applyCrds,
+  createAgentRights,
+  createBaseObjects,
+  createDefaultNetworks,
+  untilDone,
+} from './lab-objects.ts'
 import { type LabPhase, type LabState, readBootId, writeState } from './lab-state.ts'
 import { createPki, kubeconfigText, pkiFiles } from './pki.ts'
 import {
@@ -108,6 +114,11 @@ class Supervisor {
     await this.#step('base objects', () =>
       this.#retry((s) => createBaseObjects(client, nodes, systemNamespace, s), signal),
     )
+    if (isExternal) {
+      await this.#step('rights of agents', () =>
+        this.#retry((s) => createAgentRights(client, systemNamespace, s), signal),
+      )
+    }
     this.#launch(controllerSpec(this.#lab))
     this.#tokens = new AgentTokens({ api: client, paths, nodes, logger: this.#logger })
     const tokens = this.#tokens

@@ -44,6 +44,7 @@ export async function runWorld(
         pause: new PauseRunner(nativeProgram('lab-pause')),
         pluginDirs: [debianPluginsDir],
         systemNamespace,
+        hasNodeController: options.isExternal,
         logger,
       },
       signal,
