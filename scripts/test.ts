@@ -8,7 +8,7 @@ import { integrationTestFiles, runTests, unitTestFiles } from './test-runner.ts'
 const root = dirname(import.meta.dirname)
 const staticCheckCount = 5
 
-await setUpMachine()
+setUpMachine()
 const staticFailed = staticChecks(false)
 const unit = await runTests('unit', await unitTestFiles(root), 2)
 // One at a time: they share the kernel, and what they measure.
