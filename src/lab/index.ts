@@ -4,6 +4,7 @@
  * Types to know: `LabUpOptions`, `LabStatus`, `SupervisorOptions`. Nothing outside this room may know whether the API server
  * it talks to is the one in here.
  */
+export { type ApiServer, type ApiServerOptions, startApiServer } from './apiserver/apiserver.ts'
 export { type LabRemoved, labDown } from './supervisor/down.ts'
 export { findNetns, labExec } from './supervisor/inside.ts'
 export { LabError } from './supervisor/lab-error.ts'

@@ -1,0 +1,31 @@
+import type { ServerResponse } from 'node:http'
+import type { Identity } from '../auth/identity.ts'
+import type { Format } from '../http/accept.ts'
+
+/** One authenticated request. */
+export interface Call {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly identity: Identity
+  readonly contentType: string | undefined
+  readonly userAgent: string
+  readonly accept: string | undefined
+  readonly format: Format
+  /** Aborted when the client goes away or the server stops. */
+  readonly signal: AbortSignal
+  /** The raw body; empty for none. */
+  readonly body: Buffer
+  /** Texts for `Warning` headers of the answer. */
+  readonly warnings: string[]
+}
+
+/** What a handler answers with: JSON text, or a stream that it writes itself. */
+export type Answer =
+  | { readonly kind: 'json'; readonly status: number; readonly text: string; readonly contentType?: string }
+  | { readonly kind: 'text'; readonly status: number; readonly text: string }
+  | { readonly kind: 'stream'; run(response: ServerResponse): Promise<void> }
+
+export function jsonAnswer(text: string, status = 200): Answer {
+  return { kind: 'json', status, text }
+}

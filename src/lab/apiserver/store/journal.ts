@@ -1,0 +1,106 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { assert, OperationError, type Retry } from '../../../base/index.ts'
+
+export interface LoadedRow {
+  readonly resource: string
+  readonly key: string
+  readonly version: number
+  readonly value: string
+}
+
+/** One row to write; without a value it is deleted. */
+export interface JournalRow {
+  readonly resource: string
+  readonly key: string
+  readonly version: number
+  readonly value: string | undefined
+}
+
+export type JournalRequest =
+  | { readonly kind: 'commit'; readonly version: number; readonly rows: readonly JournalRow[] }
+  | { readonly kind: 'close' }
+
+export type JournalReply =
+  | { readonly kind: 'loaded'; readonly version: number; readonly rows: readonly LoadedRow[] }
+  | { readonly kind: 'committed' }
+  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'closed' }
+
+/** The disk refused a write: full, read-only, broken, or held by another server. */
+export class JournalError extends OperationError {
+  override readonly code = 'STORE_UNWRITABLE'
+  override readonly retry: Retry = 'later'
+  constructor(path: string, problem: string) {
+    super(
+      `Cannot write store "${path}": ${problem}`,
+      'free space, and check that no other server uses the file',
+    )
+  }
+}
+
+/** The durable side of the store: one SQLite file, written by a thread of its own, one transaction at a time. */
+export class Journal {
+  readonly #path: string
+  readonly #worker: Worker
+  #pending: { resolve: () => void; reject: (error: Error) => void } | undefined
+  readonly loadedVersion: number
+  readonly loadedRows: readonly LoadedRow[]
+
+  private constructor(path: string, worker: Worker, loaded: Extract<JournalReply, { kind: 'loaded' }>) {
+    this.#path = path
+    this.#worker = worker
+    this.loadedVersion = loaded.version
+    this.loadedRows = loaded.rows
+    worker.on('message', (reply: JournalReply) => this.#onReply(reply))
+    worker.on('error', (error) => this.#fail(error.message))
+    worker.on('exit', () => this.#fail('the writer ended'))
+  }
+
+  /** @throws {JournalError} when the file cannot be opened */
+  static async open(path: string, signal: AbortSignal): Promise<Journal> {
+    const worker = new Worker(new URL('./journal-worker.ts', import.meta.url), { workerData: path })
+    try {
+      const [first]: JournalReply[] = await once(worker, 'message', { signal })
+      assert(first?.kind === 'loaded', 'the journal worker loads first')
+      return new Journal(path, worker, first)
+    } catch (error) {
+      await worker.terminate()
+      if (signal.aborted) throw error
+      throw new JournalError(path, error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  /** Resolves when the rows are on disk. One call at a time. */
+  commit(version: number, rows: readonly JournalRow[]): Promise<void> {
+    assert(this.#pending === undefined, 'one commit is under way at a time')
+    return new Promise((resolve, reject) => {
+      this.#pending = { resolve, reject }
+      this.#post({ kind: 'commit', version, rows })
+    })
+  }
+
+  async close(): Promise<void> {
+    const ended = once(this.#worker, 'exit')
+    this.#post({ kind: 'close' })
+    await ended
+  }
+
+  #post(request: JournalRequest): void {
+    this.#worker.postMessage(request)
+  }
+
+  #onReply(reply: JournalReply): void {
+    if (reply.kind === 'failed') this.#fail(reply.message)
+    if (reply.kind !== 'committed') return
+    const pending = this.#pending
+    this.#pending = undefined
+    pending?.resolve()
+  }
+
+  #fail(problem: string): void {
+    const pending = this.#pending
+    this.#pending = undefined
+    pending?.reject(new JournalError(this.#path, problem))
+  }
+}
