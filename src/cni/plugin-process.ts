@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { access, constants, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { toError } from '../base/index.ts'
 import { CniError } from './cni-error.ts'
 import type { Environment } from './environment.ts'
 import { cniCodes } from './error-codes.ts'
@@ -80,8 +81,8 @@ async function runOnce(call: PluginCall, signal: AbortSignal): Promise<PluginOut
   const [file, args] = isEntering
     ? (['nsenter', [`--net=${call.netnsPath}`, '--', call.path]] as const)
     : ([call.path, []] as const)
-  // Its own process group, so that children of the plugin (its IPAM) end with it.
-  const child = spawn(file, args, { env: { ...call.env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = start(file, args, call.env)
+  if ('failure' in child) return child.failure === 'busy' ? 'busy' : { stdout: '', stderr: '', ...child }
   const stdout = collect(child.stdout, maxStdoutBytes)
   const stderr = collect(child.stderr, maxStderrBytes)
   child.stdin.on('error', () => undefined) // it may exit before it has read all
@@ -96,7 +97,6 @@ async function runOnce(call: PluginCall, signal: AbortSignal): Promise<PluginOut
   signal.addEventListener('abort', abort, { once: true })
   try {
     const ended = await waitForEnd(child)
-    if (ended === 'ETXTBSY') return 'busy'
     const errorText = stderr()
     if (isEntering && ended === `exit status ${nsenterCannotStart}` && errorText.startsWith('nsenter:'))
       return 'busy'
@@ -107,11 +107,26 @@ async function runOnce(call: PluginCall, signal: AbortSignal): Promise<PluginOut
   }
 }
 
+// Some failures are thrown here, among them that the file is open for writing; others come as an event.
+function start(
+  file: string,
+  args: readonly string[],
+  env: Environment,
+): ChildProcessWithoutNullStreams | { readonly failure: string } {
+  try {
+    // Its own process group, so that children of the plugin (its IPAM) end with it.
+    return spawn(file, args, { env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+  } catch (thrown) {
+    const error = toError(thrown)
+    const isBusy = 'code' in error && error.code === 'ETXTBSY'
+    return { failure: isBusy ? 'busy' : `cannot start: ${error.message}` }
+  }
+}
+
 function waitForEnd(child: ChildProcess): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>()
   child.once('error', (error) => {
-    const code = 'code' in error ? String(error.code) : ''
-    resolve(code === 'ETXTBSY' ? code : `cannot start: ${error.message}`)
+    resolve(`cannot start: ${error.message}`)
   })
   child.once('close', (code, by) => {
     resolve(by !== null ? `signal ${by}` : code === 0 ? '' : `exit status ${code ?? 'unknown'}`)

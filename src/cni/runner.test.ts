@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
@@ -266,4 +277,22 @@ void test('a bad container id or interface name is refused before a file is touc
     await assert.rejects(k.runner.add(listOf(['a']), { ...attachment, ...bad }, signal), /Cannot accept/)
   assert.equal(k.raw(), '')
   assert.equal(existsSync(join(k.dir, 'cache')), false)
+})
+
+void test('an executable that is still being written is tried again', async () => {
+  using k = kit()
+  // Only a binary is busy while it is open for writing; `true` does for one: its result is empty, which is the error here.
+  const path = join(k.dir, 'bin', 'busy')
+  copyFileSync('/bin/true', path)
+  chmodSync(path, 0o755)
+  const writer = openSync(path, 'r+')
+  const list = listOf(['busy'], { disableCheck: true })
+  const removed = k.runner.del(list, attachment, signal)
+  setTimeout(() => {
+    closeSync(writer)
+  }, 100)
+  const started = performance.now()
+  await removed
+  const tookMs = performance.now() - started
+  assert.ok(tookMs > 900 && tookMs < 6000, `${tookMs} ms`)
 })
