@@ -1,5 +1,23 @@
 /**
  * Keys and certificates, and the calls between agent and controller over HTTPS.
- * Types to know: `KeyPair`, `CertificateRequest`. This room decides nothing about addresses.
+ * Types to know: `AllocatorClient`, `AllocatorHandlers`, `KeyPair`. This room decides nothing about addresses.
  */
+export {
+  type AllocatorClient,
+  type AllocatorClientOptions,
+  createAllocatorClient,
+} from './allocator-client.ts'
+export { AllocatorError, NotLeaderError } from './allocator-error.ts'
+export { type AllocatorHandlers, type AllocatorServerOptions, serveAllocator } from './allocator-server.ts'
+export {
+  ListenError,
+  type Route,
+  type RouteReply,
+  type RouteRequest,
+  type RunningServer,
+  type ServerLimits,
+  type ServerOptions,
+  type ServerTls,
+  serveHttps,
+} from './https-server.ts'
 export { type CertificateRequest, certificateEndMs, createCa, issueCertificate, type KeyPair } from './pki.ts'

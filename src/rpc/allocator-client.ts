@@ -1,0 +1,296 @@
+import { readFile, stat } from 'node:fs/promises'
+import https from 'node:https'
+import {
+  type AllocateRequest,
+  type AllocateResponse,
+  allocatorPaths,
+  type CheckRequest,
+  type NodeReport,
+  type ReleaseRequest,
+  type RpcFailure,
+} from '../api/index.ts'
+import {
+  Backoff,
+  InvalidInputError,
+  type Logger,
+  parseJson,
+  type Random,
+  stringifyJson,
+  systemClock,
+  systemRandom,
+  toError,
+} from '../base/index.ts'
+import { AllocatorError, leaderHeader, tryAgainCode } from './allocator-error.ts'
+import { type HttpsReply, postHttps } from './https-call.ts'
+import { parseAllocateResponse, parseFailure } from './messages.ts'
+
+export interface AllocatorClientOptions {
+  /** `https://host:port` of the controller's replicas, or of a name for all of them. */
+  readonly urls: readonly string[]
+  /** PEM of the authority, or a file with it, which is read again when it changes. */
+  readonly ca: { readonly pem: string } | { readonly file: string }
+  /** The name in the controller's certificate, where it is not the host of the URL. */
+  readonly servername?: string
+  /** Asked for each try, so that a rotated token counts at once. */
+  readonly token: () => Promise<string>
+  readonly logger: Logger
+  readonly random?: Random
+  readonly tryMs?: number
+}
+
+/** The allocator as an agent asks it. Every call may be repeated without harm, so all are, within the time given. */
+export interface AllocatorClient {
+  /** @throws {AllocatorError} */
+  allocate(request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse>
+  release(request: ReleaseRequest, signal: AbortSignal): Promise<void>
+  check(request: CheckRequest, signal: AbortSignal): Promise<void>
+  nodeReport(report: NodeReport, signal: AbortSignal): Promise<void>
+  close(): void
+}
+
+// One lost packet must not use up the whole time of an ADD.
+const defaultTryMs = 15_000
+const otherBudgetMs = 30_000
+const maxCallsAtOnce = 1024
+const maxSockets = 64
+const maxReplyBytes = 4 * 1024 * 1024
+const maxHopsInARow = 3
+const caCheckMs = 5000
+
+/** Makes the agent's side of the calls to the controller. @throws {InvalidInputError} on a URL that is not https */
+export function createAllocatorClient(options: AllocatorClientOptions): AllocatorClient {
+  return new Client(options)
+}
+
+type Outcome =
+  | { readonly kind: 'done'; readonly body: unknown }
+  | {
+      readonly kind: 'again'
+      readonly failure: RpcFailure
+      readonly leader?: string
+      readonly retryAfterMs?: number
+    }
+  | { readonly kind: 'refused'; readonly failure: RpcFailure }
+
+class Client implements AllocatorClient {
+  readonly #options: AllocatorClientOptions
+  readonly #random: Random
+  readonly #urls: readonly string[]
+  #agent: https.Agent | undefined
+  #caStamp = ''
+  #caCheckedAtMs = 0
+  #target: string
+  #nextUrl = 0
+  #calls = 0
+
+  constructor(options: AllocatorClientOptions) {
+    this.#options = options
+    this.#random = options.random ?? systemRandom
+    this.#urls = options.urls.map((url, index) => checkUrl(url, `urls[${index}]`))
+    const [first] = this.#urls
+    if (first === undefined)
+      throw new InvalidInputError('urls', [], 'is empty', 'give the URL of the controller')
+    this.#target = first
+  }
+
+  async allocate(request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
+    const body = (leftMs: number) => ({ ...request, budgetMs: Math.max(1, Math.floor(leftMs)) })
+    const call = {
+      path: allocatorPaths.allocate,
+      budgetMs: request.budgetMs,
+      body,
+      parse: parseAllocateResponse,
+    }
+    return this.#call(call, signal)
+  }
+
+  async release(request: ReleaseRequest, signal: AbortSignal): Promise<void> {
+    await this.#call({ path: allocatorPaths.release, body: () => request, ...plain }, signal)
+  }
+
+  async check(request: CheckRequest, signal: AbortSignal): Promise<void> {
+    await this.#call({ path: allocatorPaths.check, body: () => request, ...plain }, signal)
+  }
+
+  async nodeReport(report: NodeReport, signal: AbortSignal): Promise<void> {
+    await this.#call({ path: allocatorPaths.nodeReport, body: () => report, ...plain }, signal)
+  }
+
+  close(): void {
+    this.#agent?.destroy()
+    this.#agent = undefined
+  }
+
+  async #call<T>(call: Call<T>, signal: AbortSignal): Promise<T> {
+    if (this.#calls >= maxCallsAtOnce) {
+      throw new AllocatorError(unreachable(`${maxCallsAtOnce} calls are under way already`))
+    }
+    this.#calls += 1
+    try {
+      return await this.#callUntilDone(call, signal)
+    } finally {
+      this.#calls -= 1
+    }
+  }
+
+  async #callUntilDone<T>(call: Call<T>, signal: AbortSignal): Promise<T> {
+    const endMs = performance.now() + call.budgetMs
+    const backoff = new Backoff({ firstMs: 50, capMs: 2000 }, this.#random)
+    let hops = 0
+    for (;;) {
+      const outcome = await this.#try(call, endMs - performance.now(), signal)
+      if (outcome.kind === 'done') return outcome.body as T
+      if (outcome.kind === 'refused') throw new AllocatorError(outcome.failure)
+      if (outcome.leader !== undefined && hops < maxHopsInARow) {
+        hops += 1
+        this.#target = outcome.leader
+        continue
+      }
+      hops = 0
+      this.#turn()
+      const waitMs = Math.max(backoff.nextMs(), outcome.retryAfterMs ?? 0)
+      this.#options.logger.debug('allocator call to be repeated', {
+        path: call.path,
+        err: outcome.failure.msg,
+        waitMs,
+      })
+      if (signal.aborted || performance.now() + waitMs >= endMs) throw this.#given(outcome.failure, signal)
+      await systemClock.sleep(waitMs, signal).catch(() => {
+        throw this.#given(outcome.failure, signal)
+      })
+    }
+  }
+
+  // The caller's own abort stays what it is; a deadline is told with what stood in the way.
+  #given(failure: RpcFailure, signal: AbortSignal): unknown {
+    const { reason } = signal
+    const isDeadline = !signal.aborted || (reason instanceof DOMException && reason.name === 'TimeoutError')
+    return isDeadline ? new AllocatorError(failure) : reason
+  }
+
+  #turn(): void {
+    this.#nextUrl = (this.#nextUrl + 1) % this.#urls.length
+    this.#target = this.#urls[this.#nextUrl] ?? this.#target
+  }
+
+  async #try<T>(call: Call<T>, leftMs: number, signal: AbortSignal): Promise<Outcome> {
+    const attempt = new AbortController()
+    const limitMs = Math.max(1, Math.min(leftMs, this.#options.tryMs ?? defaultTryMs))
+    const timer = setTimeout(() => attempt.abort(), limitMs)
+    const onAbort = () => attempt.abort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    const target = this.#target
+    try {
+      if (signal.aborted) attempt.abort()
+      const headers = { authorization: `Bearer ${(await this.#options.token()).trim()}` }
+      const url = new URL(call.path, target)
+      const body = stringifyJson(call.body(leftMs))
+      const agent = await this.#connect()
+      return outcomeOf(await postHttps({ url, headers, body, agent, maxReplyBytes }, attempt.signal), call)
+    } catch (error) {
+      const state = attempt.signal.aborted
+        ? `no answer within ${Math.round(limitMs)} ms`
+        : toError(error).message
+      return { kind: 'again', failure: unreachable(`${target}: ${state}`) }
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async #connect(): Promise<https.Agent> {
+    const { ca } = this.#options
+    const now = Date.now()
+    if ('file' in ca && (this.#agent === undefined || now - this.#caCheckedAtMs >= caCheckMs)) {
+      const { mtimeMs, size, ino } = await stat(ca.file)
+      const stamp = `${mtimeMs}:${size}:${ino}`
+      this.#caCheckedAtMs = now
+      if (stamp !== this.#caStamp || this.#agent === undefined) {
+        const pem = await readFile(ca.file, 'utf8')
+        this.#caStamp = stamp
+        // Calls under way keep their connections; only idle ones end with the old authority.
+        this.#agent = this.#makeAgent(pem)
+      }
+    }
+    this.#agent ??= this.#makeAgent('pem' in ca ? ca.pem : '')
+    return this.#agent
+  }
+
+  #makeAgent(ca: string): https.Agent {
+    const { servername } = this.#options
+    return new https.Agent({
+      keepAlive: true,
+      keepAliveMsecs: 10_000,
+      maxSockets,
+      maxFreeSockets: 8,
+      scheduling: 'lifo',
+      ca,
+      minVersion: 'TLSv1.2',
+      ...(servername === undefined ? {} : { servername }),
+    })
+  }
+}
+
+interface Call<T> {
+  readonly path: string
+  readonly budgetMs: number
+  readonly body: (leftMs: number) => unknown
+  readonly parse: (body: unknown) => T
+}
+
+const plain = { budgetMs: otherBudgetMs, parse: () => undefined }
+
+function checkUrl(text: string, field: string): string {
+  const hint = 'write https://host:port'
+  if (!URL.canParse(text)) throw new InvalidInputError(field, text, 'is not a URL', hint)
+  const { protocol, origin } = new URL(text)
+  if (protocol !== 'https:') throw new InvalidInputError(field, text, 'is not https', hint)
+  return origin
+}
+
+function unreachable(state: string): RpcFailure {
+  const details =
+    'allocator-unreachable: check that the controller runs and that its address and CA file are right'
+  return { code: tryAgainCode, msg: `Cannot reach the allocator: ${state}`, details }
+}
+
+function outcomeOf<T>(reply: HttpsReply, call: Call<T>): Outcome {
+  const body = readJson(reply.body)
+  if (reply.status === 200) {
+    try {
+      return { kind: 'done', body: call.parse(body) }
+    } catch (error) {
+      if (!(error instanceof InvalidInputError)) throw error
+      return { kind: 'again', failure: unreachable(`its answer is not usable: ${error.message}`) }
+    }
+  }
+  const failure = parseFailure(body) ?? unreachable(`it answered status ${reply.status}`)
+  const isPassing =
+    reply.status === 401 || reply.status === 429 || (reply.status >= 502 && reply.status <= 504)
+  if (!isPassing && failure.code !== tryAgainCode) return { kind: 'refused', failure }
+  const leader = leaderOf(reply)
+  const seconds = Number(reply.headers['retry-after'])
+  return {
+    kind: 'again',
+    failure: { ...failure, code: tryAgainCode },
+    ...(leader === undefined ? {} : { leader }),
+    ...(Number.isFinite(seconds) && seconds > 0 ? { retryAfterMs: Math.min(seconds, 60) * 1000 } : {}),
+  }
+}
+
+function readJson(body: Buffer | 'too-long'): unknown {
+  if (body === 'too-long') return undefined
+  try {
+    return parseJson(body.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+// A hint that is no https URL is ignored; the certificate of the place it names is checked as any other.
+function leaderOf(reply: HttpsReply): string | undefined {
+  const hint = reply.headers[leaderHeader]
+  if (reply.status !== 503 || typeof hint !== 'string' || !URL.canParse(hint)) return undefined
+  const url = new URL(hint)
+  return url.protocol === 'https:' ? url.origin : undefined
+}

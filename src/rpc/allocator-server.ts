@@ -1,0 +1,212 @@
+import {
+  type AllocateRequest,
+  type AllocateResponse,
+  allocatorPaths,
+  type CheckRequest,
+  type NodeReport,
+  type ReleaseRequest,
+  type RpcFailure,
+} from '../api/index.ts'
+import {
+  InvalidInputError,
+  type Logger,
+  OperationError,
+  parseJson,
+  stringifyJson,
+  toError,
+} from '../base/index.ts'
+import { AllocatorError, leaderHeader, NotLeaderError, tryAgainCode } from './allocator-error.ts'
+import {
+  type Route,
+  type RouteReply,
+  type RouteRequest,
+  type RunningServer,
+  type ServerOptions,
+  serveHttps,
+} from './https-server.ts'
+import { parseAllocateRequest, parseCheckRequest, parseNodeReport, parseReleaseRequest } from './messages.ts'
+
+/** What answers the agents' calls. A replica that does not lead throws `NotLeaderError`. */
+export interface AllocatorHandlers<Caller> {
+  allocate(caller: Caller, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse>
+  release(caller: Caller, request: ReleaseRequest, signal: AbortSignal): Promise<void>
+  check(caller: Caller, request: CheckRequest, signal: AbortSignal): Promise<void>
+  nodeReport(caller: Caller, report: NodeReport, signal: AbortSignal): Promise<void>
+}
+
+export interface AllocatorServerOptions<Caller> extends Omit<ServerOptions, 'routes'> {
+  /** Finds who calls. An error of code `UNAUTHENTICATED` becomes 401; any other one 503, try again. */
+  readonly authenticate: (token: string, signal: AbortSignal) => Promise<Caller>
+  readonly handlers: AllocatorHandlers<Caller>
+  /** Webhooks, health and metrics on the same port; not authenticated here. */
+  readonly routes?: readonly Route[]
+  /** Words a handler's error for the wire; undefined leaves it to the rules of this room. */
+  readonly toFailure?: (error: Error) => RpcFailure | undefined
+}
+
+const maxBodyBytes = 1024 * 1024
+const allocateDeadlineMs = 110_000
+const otherDeadlineMs = 30_000
+const internalCode = 999
+
+/** Serves the allocator's API, and further routes, over HTTPS. @throws {ListenError} when the address cannot be had */
+export async function serveAllocator<Caller>(
+  options: AllocatorServerOptions<Caller>,
+  logger: Logger,
+): Promise<RunningServer> {
+  const { authenticate, handlers, routes = [], toFailure, ...server } = options
+  const serving = { authenticate, toFailure: toFailure ?? (() => undefined), logger }
+  const own = [
+    rpcRoute(serving, {
+      path: allocatorPaths.allocate,
+      deadlineMs: allocateDeadlineMs,
+      parse: parseAllocateRequest,
+      handle: (caller, request, signal) => handlers.allocate(caller, request, withBudget(request, signal)),
+    }),
+    rpcRoute(serving, {
+      path: allocatorPaths.release,
+      deadlineMs: otherDeadlineMs,
+      parse: parseReleaseRequest,
+      handle: (caller, request, signal) => handlers.release(caller, request, signal),
+    }),
+    rpcRoute(serving, {
+      path: allocatorPaths.check,
+      deadlineMs: otherDeadlineMs,
+      parse: parseCheckRequest,
+      handle: (caller, request, signal) => handlers.check(caller, request, signal),
+    }),
+    rpcRoute(serving, {
+      path: allocatorPaths.nodeReport,
+      deadlineMs: otherDeadlineMs,
+      parse: parseNodeReport,
+      handle: (caller, report, signal) => handlers.nodeReport(caller, report, signal),
+    }),
+  ]
+  return serveHttps({ ...server, routes: [...own, ...routes] }, logger)
+}
+
+interface Serving<Caller> {
+  readonly authenticate: (token: string, signal: AbortSignal) => Promise<Caller>
+  readonly toFailure: (error: Error) => RpcFailure | undefined
+  readonly logger: Logger
+}
+
+interface RpcMethod<Caller, Request> {
+  readonly path: string
+  readonly deadlineMs: number
+  readonly parse: (body: unknown) => Request
+  readonly handle: (caller: Caller, request: Request, signal: AbortSignal) => Promise<unknown>
+}
+
+function rpcRoute<Caller, Request>(serving: Serving<Caller>, method: RpcMethod<Caller, Request>): Route {
+  const { path, deadlineMs } = method
+  const answer = async (request: RouteRequest, signal: AbortSignal): Promise<RouteReply> => {
+    let input: Request
+    try {
+      const caller = await callerOf(serving, request, signal)
+      if ('status' in caller) return caller
+      input = method.parse(parseBody(request.body))
+      const result = await method.handle(caller.caller, input, signal)
+      return { status: 200, body: stringifyJson(result ?? {}) }
+    } catch (thrown) {
+      return refusal(serving, toError(thrown), path)
+    }
+  }
+  return { method: 'POST', path, maxBodyBytes, deadlineMs, handle: answer }
+}
+
+function withBudget(request: AllocateRequest, signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(request.budgetMs)])
+}
+
+async function callerOf<Caller>(
+  { authenticate, logger }: Serving<Caller>,
+  request: RouteRequest,
+  signal: AbortSignal,
+): Promise<{ readonly caller: Caller } | RouteReply> {
+  const token = /^Bearer +([\x21-\x7e]{1,8192})$/i.exec(request.headers.authorization ?? '')?.[1]
+  if (token === undefined) {
+    const hint = 'send Authorization: Bearer with the token of the ServiceAccount of the agent'
+    return reply(401, {
+      code: tryAgainCode,
+      msg: 'Cannot accept the caller: no token',
+      details: `unauthenticated: ${hint}`,
+    })
+  }
+  try {
+    return { caller: await authenticate(token, signal) }
+  } catch (thrown) {
+    const error = toError(thrown)
+    const hint = error instanceof OperationError ? error.hint : 'look at the log of the controller'
+    const isRefused = error instanceof OperationError && error.code === 'UNAUTHENTICATED'
+    logger.warn('caller not authenticated', { path: request.path, err: error.message })
+    const slug = isRefused ? 'unauthenticated' : 'try-again'
+    return reply(isRefused ? 401 : 503, {
+      code: tryAgainCode,
+      msg: error.message,
+      details: `${slug}: ${hint}`,
+    })
+  }
+}
+
+function parseBody(bytes: Buffer): unknown {
+  const hint = 'send one JSON object in UTF-8'
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new InvalidInputError('body', `${bytes.byteLength} bytes`, 'is not UTF-8', hint)
+  }
+  try {
+    return parseJson(text)
+  } catch {
+    throw new InvalidInputError('body', text, 'is not JSON', hint)
+  }
+}
+
+const environmentFields = new Set(['containerId', 'ifName', 'netns', 'podNamespace', 'podName', 'podUid'])
+
+function refusal(
+  serving: { toFailure: (error: Error) => RpcFailure | undefined; logger: Logger },
+  error: Error,
+  path: string,
+): RouteReply {
+  if (error instanceof NotLeaderError) {
+    const failure = { code: tryAgainCode, msg: error.message, details: `not-leader: ${error.hint}` }
+    const headers = error.leaderUrl === undefined ? {} : { [leaderHeader]: error.leaderUrl }
+    return { ...reply(503, failure), headers }
+  }
+  const failure = serving.toFailure(error) ?? failureOf(error)
+  if (failure.code === internalCode) serving.logger.error('a call failed', { path, err: error })
+  return reply(statusOf(failure.code), failure)
+}
+
+function failureOf(error: Error): RpcFailure {
+  const msg = error.message
+  if (error instanceof AllocatorError) return { code: error.cniCode, msg, details: error.details }
+  if (error instanceof InvalidInputError) {
+    const isEnvironment = environmentFields.has(error.field)
+    const slug = isEnvironment ? 'environment' : 'network-config'
+    return { code: isEnvironment ? 4 : 7, msg, details: `${slug}: ${error.hint}` }
+  }
+  if (error.name === 'TimeoutError' || error.name === 'AbortError') {
+    return { code: tryAgainCode, msg: `Cannot finish in time: ${msg}`, details: 'deadline: try again later' }
+  }
+  if (!(error instanceof OperationError)) {
+    return { code: internalCode, msg, details: 'internal: look at the log of the controller' }
+  }
+  const isPassing = error.retry === 'now' || error.retry === 'later'
+  return isPassing
+    ? { code: tryAgainCode, msg, details: `try-again: ${error.hint}` }
+    : { code: internalCode, msg, details: `internal: ${error.hint}` }
+}
+
+function statusOf(code: number): number {
+  if (code === tryAgainCode) return 503
+  if (code >= 4 && code <= 8) return 400
+  return code === internalCode ? 500 : 422
+}
+
+function reply(status: number, failure: RpcFailure): RouteReply {
+  return { status, body: JSON.stringify(failure) }
+}

@@ -1,0 +1,51 @@
+import https from 'node:https'
+import { readBody } from './read-body.ts'
+
+export interface HttpsCall {
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  readonly agent: https.Agent
+  readonly maxReplyBytes: number
+}
+
+export interface HttpsReply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** 'too-long' when it exceeds the limit. */
+  readonly body: Buffer | 'too-long'
+}
+
+/** Sends one POST and reads the answer. Rejects with the socket's error, or with `signal.reason`. */
+export async function postHttps(call: HttpsCall, signal: AbortSignal): Promise<HttpsReply> {
+  signal.throwIfAborted()
+  const { promise, resolve, reject } = Promise.withResolvers<HttpsReply>()
+  const request = https.request(call.url, {
+    method: 'POST',
+    agent: call.agent,
+    headers: {
+      ...call.headers,
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(call.body),
+    },
+  })
+  const onAbort = () => request.destroy(new DOMException('the call was given up', 'AbortError'))
+  signal.addEventListener('abort', onAbort, { once: true })
+  request.once('error', reject)
+  request.once('response', (response) => {
+    const { statusCode: status = 0, headers } = response
+    readBody(response, call.maxReplyBytes).then((body) => {
+      if (body === 'too-long') request.destroy()
+      resolve({ status, headers, body })
+    }, reject)
+  })
+  request.end(call.body)
+  try {
+    return await promise
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
