@@ -7,7 +7,9 @@ import { list, object, type Rule, type Schema, text } from './schema.ts'
 const firstOf = (range: string): string =>
   `(${range}.indexOf('-') < 0 ? ${range} : ${range}.substring(0, ${range}.indexOf('-')))`
 const lastOf = (range: string): string => `${range}.substring(${range}.indexOf('-') + 1)`
-const isRange = (range: string): string => `isIP(${firstOf(range)}) && isIP(${lastOf(range)})`
+// Of an empty text indexOf() is an error in Kubernetes.
+const isRange = (range: string): string =>
+  `size(${range}) > 0 && isIP(${firstOf(range)}) && isIP(${lastOf(range)})`
 
 /** A network in network form; its rules carry P-04, P-05 and P-22 (spec/webhooks.md). */
 export function subnetSchema(description: string): Schema {

@@ -10,7 +10,7 @@ import {
 } from './address-rules.ts'
 import { crdLimits } from './limits.ts'
 import { type CrdManifest, crdManifest, type PrinterColumn } from './manifest.ts'
-import { flag, int64, object, type Schema, text, textList } from './schema.ts'
+import { flag, int64, object, type Rule, type Schema, text, textList } from './schema.ts'
 import { selectorNotEmpty, selectorSchema } from './selector-schema.ts'
 
 const category = 'spiderpool'
@@ -117,6 +117,12 @@ export const subnetCrd: CrdManifest = crdManifest({
   subresources: { status: {} },
 })
 
+const familyKnown: Rule = {
+  rule: 'has(self.ipVersion) || (has(self.ips) && size(self.ips) > 0)',
+  message: 'is absent, and there is no entry in ips to read it from: write one of the two',
+  fieldPath: '.ipVersion',
+}
+
 /** SpiderReservedIP (spec/api.md §6). */
 export const reservedIpCrd: CrdManifest = crdManifest({
   resource: resources.reservedIp,
@@ -131,7 +137,7 @@ export const reservedIpCrd: CrdManifest = crdManifest({
         ipVersion: ipVersionSchema('Family, 4 or 6; filled from the first entry of ips.'),
         ips: rangesSchema('Addresses reserved, each entry an address or first-last.'),
       },
-      { 'x-kubernetes-validations': [familyRule('ips')] },
+      { 'x-kubernetes-validations': [familyKnown, familyRule('ips')] },
     ),
   },
   rules: [specRequired],
