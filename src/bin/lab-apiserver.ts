@@ -1,21 +1,34 @@
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { InvalidInputError, jsonLogger, toError } from '../base/index.ts'
-import { startApiServer } from '../lab/index.ts'
+import { loadKeys, startApiServer, writeAdminKubeconfig } from '../lab/index.ts'
 
-// lab-apiserver --dir DIR --port N: serves until SIGTERM or SIGINT; prints one line when it is ready.
+// lab-apiserver --dir DIR [--port N]: keeps store, keys and kubeconfig below DIR and makes what is missing.
+// Serves on 127.0.0.1 until SIGTERM or SIGINT; prints one JSON line with the port when it is ready.
 
 const { values } = parseArgs({
   options: { dir: { type: 'string' }, port: { type: 'string', default: '0' } },
 })
-const logger = jsonLogger('info', { component: 'lab-apiserver' })
 const stop = new AbortController()
 process.once('SIGTERM', () => stop.abort())
 process.once('SIGINT', () => stop.abort())
+const logger = jsonLogger('info', { component: 'lab-apiserver' })
 
 try {
   const folder = values.dir ?? process.env['SPIDERPOOL_LAB_DIR'] ?? '/var/lib/spiderpool-lab'
-  const server = await startApiServer({ folder, port: parsePort(values.port), logger }, stop.signal)
-  const { port, url, kubeconfig } = server
+  const keys = await loadKeys(join(folder, 'pki'), Date.now())
+  const server = await startApiServer(
+    {
+      storeFolder: join(folder, 'apiserver'),
+      host: '127.0.0.1',
+      port: parsePort(values.port),
+      keys: { ...keys.serving, caPem: keys.ca.certPem, tokenKeyPem: keys.tokenKeyPem },
+      logger,
+    },
+    stop.signal,
+  )
+  const { port, url } = server
+  const kubeconfig = await writeAdminKubeconfig(folder, keys, url)
   process.stdout.write(`${JSON.stringify({ ready: true, port, url, kubeconfig, pid: process.pid })}\n`)
   if (!stop.signal.aborted) await new Promise((resolve) => stop.signal.addEventListener('abort', resolve))
   logger.info('api server stops')

@@ -5,6 +5,7 @@
  * it talks to is the one in here.
  */
 export { type ApiServer, type ApiServerOptions, startApiServer } from './apiserver/apiserver.ts'
+export { loadKeys, type ServerKeys, writeAdminKubeconfig } from './apiserver/pki-files.ts'
 export { type LabRemoved, labDown } from './supervisor/down.ts'
 export { findNetns, labExec } from './supervisor/inside.ts'
 export { LabError } from './supervisor/lab-error.ts'
@@ -25,3 +26,7 @@ export {
   type StartControllers,
   type WorldOptions,
 } from './supervisor/world.ts'
+export {
+  startWorkloadControllers,
+  type WorkloadControllers,
+} from './workloads/start.ts'

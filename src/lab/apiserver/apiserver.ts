@@ -5,9 +5,8 @@ import { Tokens } from './auth/tokens.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { ServerContext } from './context.ts'
 import { expireEvents } from './event-expiry.ts'
-import { Listener } from './http/listener.ts'
+import { Listener, type ListenerFiles } from './http/listener.ts'
 import { Registry } from './kinds/registry.ts'
-import { adminKubeconfig, loadKeys, writeWhole } from './pki-files.ts'
 import { followCrds } from './rest/crd-lifecycle.ts'
 import type { HistoryLimits } from './store/history.ts'
 import { defaultHistory, Store } from './store/store.ts'
@@ -20,10 +19,14 @@ import { defaultHistory, Store } from './store/store.ts'
  * happens here: workload controllers, scheduler, kubelets and the garbage collector are processes of their own.
  */
 export interface ApiServerOptions {
-  /** Folder of everything: `apiserver/store.db`, `pki/`, `kubeconfig`. */
-  readonly folder: string
+  /** Folder of the store; made when it is not there. */
+  readonly storeFolder: string
+  /** Address to listen on. */
+  readonly host: string
   /** 0 takes any free port. */
   readonly port: number
+  /** Serving certificate, authority of client certificates, and the EC P-256 key that signs tokens; all PEM. */
+  readonly keys: ListenerFiles & { readonly tokenKeyPem: string }
   readonly logger: Logger
   readonly clock?: Clock
   /** How many changes watches can go back. */
@@ -33,32 +36,25 @@ export interface ApiServerOptions {
 export interface ApiServer {
   readonly port: number
   readonly url: string
-  /** Path of the administrator's kubeconfig. */
-  readonly kubeconfig: string
   /** Ends watches, waits for writes under way, closes the store. */
   close(): Promise<void>
 }
 
-const host = '127.0.0.1'
-
-/** Opens the store and serves it on 127.0.0.1. @throws {JournalError} when another server has the store open */
+/** Opens the store and serves it. @throws {JournalError} when another server has the store open */
 export async function startApiServer(options: ApiServerOptions, signal: AbortSignal): Promise<ApiServer> {
-  const { folder, logger, clock = systemClock, history = defaultHistory } = options
-  await mkdir(join(folder, 'apiserver'), { recursive: true, mode: 0o700 })
-  const keys = await loadKeys(join(folder, 'pki'), clock.nowMs())
-  const store = await Store.open(join(folder, 'apiserver', 'store.db'), signal, history)
+  const { storeFolder, keys, logger, clock = systemClock, history = defaultHistory } = options
+  await mkdir(storeFolder, { recursive: true, mode: 0o700 })
+  const store = await Store.open(join(storeFolder, 'store.db'), signal, history)
   const stop = new AbortController()
   const tokens = new Tokens(keys.tokenKeyPem)
   const registry = new Registry()
   const context: ServerContext = { store, registry, tokens, clock, logger, stopping: stop.signal }
   followCrds(context)
-  await bootstrap(context, keys.ca.certPem)
+  await bootstrap(context, keys.caPem)
   const expiry = expireEvents(context)
-  const listener = new Listener(context, { ...keys.serving, caPem: keys.ca.certPem })
-  const port = await listener.listen(host, options.port)
-  const url = `https://${host}:${port}`
-  const kubeconfig = join(folder, 'kubeconfig')
-  await writeWhole(kubeconfig, adminKubeconfig(keys, url))
+  const listener = new Listener(context, keys)
+  const port = await listener.listen(options.host, options.port)
+  const url = `https://${options.host}:${port}`
   logger.info('api server serves', { url, version: store.head })
   const close = async (): Promise<void> => {
     stop.abort()
@@ -66,5 +62,5 @@ export async function startApiServer(options: ApiServerOptions, signal: AbortSig
     await expiry
     await store.close()
   }
-  return { port, url, kubeconfig, close }
+  return { port, url, close }
 }

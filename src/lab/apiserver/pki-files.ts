@@ -83,7 +83,7 @@ async function readText(path: string): Promise<string | undefined> {
 }
 
 /** Writes a file as a whole, readable by its owner alone: after a crash there is the old one or the new one. */
-export async function writeWhole(path: string, text: string): Promise<void> {
+async function writeWhole(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const temporary = `${path}.new`
   const file = await open(temporary, 'w', 0o600)
@@ -97,8 +97,15 @@ export async function writeWhole(path: string, text: string): Promise<void> {
   await rename(temporary, path)
 }
 
-/** A kubeconfig for the administrator, as JSON (which is YAML). */
-export function adminKubeconfig(keys: ServerKeys, url: string): string {
+/** Writes `kubeconfig` below `folder`, for the administrator of the server at `url`. @returns its path */
+export async function writeAdminKubeconfig(folder: string, keys: ServerKeys, url: string): Promise<string> {
+  const path = join(folder, 'kubeconfig')
+  await writeWhole(path, adminKubeconfig(keys, url))
+  return path
+}
+
+// JSON, which is YAML too.
+function adminKubeconfig(keys: ServerKeys, url: string): string {
   const base64 = (text: string) => Buffer.from(text).toString('base64')
   const name = 'spiderpool-lab'
   return `${stringifyJson(
