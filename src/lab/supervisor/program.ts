@@ -52,15 +52,8 @@ function childSpec(lab: LabProgram, name: string, script: string, args: readonly
 }
 
 export function apiserverSpec(lab: LabProgram): ChildSpec {
-  const pki = pkiFiles(lab.paths)
-  return childSpec(lab, 'lab-apiserver', 'lab-apiserver', [
-    ...['--listen', `127.0.0.1:${lab.apiPort}`],
-    ...['--store', lab.paths.apiserverDir],
-    ...['--tls-cert', pki.apiserverCert],
-    ...['--tls-key', pki.apiserverKey],
-    ...['--client-ca', pki.ca],
-    ...['--service-account-key', pki.serviceAccountKey],
-  ])
+  const args = ['--dir', lab.paths.dir, '--port', String(lab.apiPort)]
+  return childSpec(lab, 'lab-apiserver', 'lab-apiserver', args)
 }
 
 export function controllerUrl(lab: LabProgram): string {

@@ -93,9 +93,9 @@ class Supervisor {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { paths, isExternal, apiPort, controllerPort } = this.#lab
+    const { paths, isExternal, controllerPort } = this.#lab
     await this.#step('folders', () => makeFolders(paths, this.#lab.nodes))
-    await this.#step('certificates', () => createPki(paths, apiPort))
+    await this.#step('certificates', () => createPki(paths))
     await this.#step('virtual switch and nodes', async () => {
       await prepareNamespaces()
       await raiseNeighbourLimits(paths.oldLimits)
@@ -103,7 +103,8 @@ class Supervisor {
       await buildTopology(this.#plan, paths, pause, signal)
     })
     if (!isExternal) this.#launch(apiserverSpec(this.#lab))
-    const access = await loadKubeconfig(this.#lab.kubeconfig)
+    // The embedded API server writes its own.
+    const access = await this.#retry(() => loadKubeconfig(this.#lab.kubeconfig), signal)
     const client = new KubeClient(access, { userAgent: 'spiderpool-lab', logger: this.#logger })
     this.#client = client
     const nodes = identitiesOf(this.#plan, systemNamespace)

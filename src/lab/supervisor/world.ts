@@ -18,7 +18,11 @@ export interface WorldOptions {
 }
 
 /** Runs what a cluster's controller manager and scheduler do, until aborted. */
-export type StartControllers = (api: KubeApi, logger: Logger, signal: AbortSignal) => Promise<void>
+export type StartControllers = (
+  api: KubeApi,
+  logger: Logger,
+  signal: AbortSignal,
+) => { close(): Promise<void> }
 
 /**
  * Runs the pod runtimes of all nodes and, beside the embedded API server, the workload controllers, until aborted.
@@ -35,8 +39,9 @@ export async function runWorld(
   const api = new KubeClient(access, { userAgent: 'lab-world', logger })
   // Their own client: a burst of pod statuses must not hold up the controllers.
   const controllersApi = new KubeClient(access, { userAgent: 'lab-controllers', logger })
+  const controllers = options.isExternal ? undefined : startControllers(controllersApi, logger, signal)
   try {
-    const runtimes = runLabNodes(
+    await runLabNodes(
       {
         api,
         paths: labPathsOf(options.dir),
@@ -49,9 +54,8 @@ export async function runWorld(
       },
       signal,
     )
-    const controllers = options.isExternal ? undefined : startControllers(controllersApi, logger, signal)
-    await Promise.all([runtimes, controllers])
   } finally {
+    await controllers?.close()
     await Promise.all([api.close(), controllersApi.close()])
   }
 }
