@@ -60,12 +60,13 @@ export class Journal {
     const id = parseFileName(name)
     if (id === undefined) return
     const entry = parseEntry(id, await readFile(path, 'utf8'))
-    if (entry === undefined) {
+    if (entry !== undefined) this.#entries.set(keyOf(id), entry)
+    else {
       // Its name still says what DEL needs. Until then the sandbox counts as alive.
       this.#logger.error('journal entry is damaged', { path, containerId: id.containerId })
       await rename(path, join(this.#folder, `.bad-${name}`))
+      await this.write(unknownEntry(id))
     }
-    this.#entries.set(keyOf(id), entry ?? unknownEntry(id))
   }
 
   get size(): number {

@@ -8,7 +8,7 @@ import type { Environment } from '../../cni/index.ts'
 /** Bytes before the length-counted part of a request. */
 export const requestHeadBytes = 8
 /** The pipe sends at most 2 MiB of environment and 1 MiB of stdin. */
-export const maxRequestBytes = (3 << 20) + requestHeadBytes
+export const maxRequestBytes: number = (3 << 20) + requestHeadBytes
 
 /** One call of a plugin, as the pipe saw it. */
 export interface PluginRequest {
