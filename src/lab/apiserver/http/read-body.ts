@@ -3,7 +3,7 @@ import { parseJson } from '../../../base/index.ts'
 import { badRequest, StatusError } from '../status.ts'
 
 /** Longest body that is read. */
-export const maxBodyBytes = 3 * 1024 * 1024
+export const maxBodyBytes: number = 3 * 1024 * 1024
 
 /** @throws {StatusError} 413 when the body is too long, 400 when it breaks off */
 export async function readBody(request: IncomingMessage): Promise<Buffer> {

@@ -45,10 +45,10 @@ export function isLabelValue(value: string): boolean {
   return value === '' || (value.length <= 63 && qualifiedName.test(value))
 }
 
-export const labelValueProblem =
+export const labelValueProblem: string =
   'a valid label must be an empty string or consist of alphanumeric characters, "-", "_" or ".", ' +
   'and must start and end with an alphanumeric character'
-export const qualifiedNameProblem =
+export const qualifiedNameProblem: string =
   'name part must consist of alphanumeric characters, "-", "_" or ".", and must start and end with an ' +
   'alphanumeric character, with an optional DNS subdomain prefix and "/"'
 const maxAnnotationsBytes = 256 * 1024

@@ -1,6 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import type { Identity } from '../auth/identity.ts'
 import type { Format } from '../http/accept.ts'
+import type { ResourcePath } from '../http/request-path.ts'
+import type { Kind } from '../kinds/kind.ts'
 
 /** One authenticated request. */
 export interface Call {
@@ -18,6 +20,12 @@ export interface Call {
   readonly body: Buffer
   /** Texts for `Warning` headers of the answer. */
   readonly warnings: string[]
+}
+
+/** The kind and the place of the object or collection that a request is about. */
+export interface Target {
+  readonly kind: Kind
+  readonly path: ResourcePath
 }
 
 /** What a handler answers with: JSON text, or a stream that it writes itself. */

@@ -9,7 +9,7 @@ import { objectAt, withKey } from '../schema/record.ts'
 import { alreadyExists, badRequest, forbiddenStatus, notFound, StatusError } from '../status.ts'
 import type { StoredRecord } from '../store/record.ts'
 import { callWebhooks } from './admission.ts'
-import type { Call } from './call.ts'
+import type { Call, Target } from './call.ts'
 import {
   hasStatus,
   invalidOf,
@@ -29,8 +29,7 @@ const maxGeneratedBase = 63 - suffixLength
 /** Stores a new object and waits until it is on disk. @throws {StatusError} */
 export async function createObject(
   context: ServerContext,
-  kind: Kind,
-  path: ResourcePath,
+  { kind, path }: Target,
   call: Call,
   body: unknown,
 ): Promise<StoredRecord> {

@@ -1,6 +1,5 @@
 import { isoSeconds, type ServerContext } from '../context.ts'
 import { parseBody } from '../http/read-body.ts'
-import type { ResourcePath } from '../http/request-path.ts'
 import { crdCleanup } from '../kinds/crd.ts'
 import { valueAt } from '../kinds/edit.ts'
 import { type Kind, resourceKey, subjectOf } from '../kinds/kind.ts'
@@ -10,7 +9,7 @@ import { isObject, type JsonObject, listAt, objectAt, ownValue, stringAt } from 
 import { badRequest, conflict, forbiddenStatus, successStatus } from '../status.ts'
 import type { StoredRecord } from '../store/record.ts'
 import { callWebhooks } from './admission.ts'
-import type { Call } from './call.ts'
+import type { Call, Target } from './call.ts'
 import { isReleased } from './finish.ts'
 import { isDryRun, numberOption } from './options.ts'
 import { findRecord } from './read.ts'
@@ -69,10 +68,9 @@ const protectedNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node
 /** DELETE of one object. @throws {StatusError} */
 export async function deleteObject(
   context: ServerContext,
-  kind: Kind,
-  path: ResourcePath,
+  { kind, path }: Target,
   call: Call,
-  options: DeleteOptions = readDeleteOptions(call),
+  options: DeleteOptions,
 ): Promise<Deleted> {
   if (kind.group === '' && kind.plural === 'namespaces' && protectedNamespaces.includes(path.name))
     throw forbiddenStatus(subjectOf(kind, path.name), 'this namespace may not be deleted')

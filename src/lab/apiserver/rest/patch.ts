@@ -37,7 +37,7 @@ export async function patchObject(
   const patch = readPatch(call)
   const target = targetOf(context, kind, path, call)
   if (patch.type === 'apply') return applyObject(context, kind, { path, call, body: patch.body, target })
-  const record = await updateObject(context, kind, path, call, (current) =>
+  const record = await updateObject(context, { kind, path }, call, (current) =>
     runPatch(kind, path.name, () => applyPatch(patch.type, current, patch.body, target)),
   )
   return { record, isNew: false }
@@ -99,13 +99,13 @@ async function applyObject(
     if (path.subresource !== '') throw notFound(subjectOf(kind, path.name))
     refuseTerminatingCrd(context, kind)
     try {
-      return { record: await createObject(context, kind, path, call, apply(undefined)), isNew: true }
+      return { record: await createObject(context, { kind, path }, call, apply(undefined)), isNew: true }
     } catch (error) {
       // Somebody else made it meanwhile: then it is an update.
       if (!(error instanceof StatusError) || error.code !== 'AlreadyExists') throw error
     }
   }
-  return { record: await updateObject(context, kind, path, call, apply), isNew: false }
+  return { record: await updateObject(context, { kind, path }, call, apply), isNew: false }
 }
 
 function namedConfig(body: unknown, path: ResourcePath, kind: Kind): JsonObject {

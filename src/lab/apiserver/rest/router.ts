@@ -1,4 +1,5 @@
 import { stringifyJson } from '../../../base/index.ts'
+import { answerReview } from '../auth/reviews.ts'
 import type { ServerContext } from '../context.ts'
 import {
   aggregatedVersion,
@@ -22,7 +23,6 @@ import { hasStatus } from './finish.ts'
 import { booleanOption } from './options.ts'
 import { patchObject } from './patch.ts'
 import { getObject, listObjects, readPage, viewOf } from './read.ts'
-import { answerReview } from './reviews.ts'
 import { answerSubresource } from './subresources.ts'
 import { updateObject } from './update.ts'
 import { listText, objectText } from './view.ts'
@@ -116,7 +116,7 @@ async function routeCollection(
     case 'POST': {
       checkContentType(call.contentType)
       refuseTerminatingCrd(context, kind)
-      const record = await createObject(context, kind, path, call, parseBody(call.body))
+      const record = await createObject(context, { kind, path }, call, parseBody(call.body))
       return jsonAnswer(objectText(record, viewOf(kind, path.version, call)), created)
     }
     case 'DELETE':
@@ -136,7 +136,7 @@ async function deleteCollection(
   const page = await readPage(context, kind, path, call)
   const records = []
   for (const { namespace, name } of page.records) {
-    const deleted = await deleteObject(context, kind, { ...path, namespace, name }, call, options)
+    const deleted = await deleteObject(context, { kind, path: { ...path, namespace, name } }, call, options)
     records.push(deleted.record)
   }
   const metadata = { resourceVersion: String(context.store.committed) }
@@ -158,7 +158,7 @@ async function routeObject(
     case 'PUT': {
       checkContentType(call.contentType)
       const body = parseBody(call.body)
-      const record = await updateObject(context, kind, path, call, () => body)
+      const record = await updateObject(context, { kind, path }, call, () => body)
       return jsonAnswer(objectText(record, view))
     }
     case 'PATCH': {
@@ -167,7 +167,7 @@ async function routeObject(
     }
     case 'DELETE': {
       if (path.subresource !== '') throw methodNotAllowed(call.method)
-      const { record, isGone } = await deleteObject(context, kind, path, call)
+      const { record, isGone } = await deleteObject(context, { kind, path }, call, readDeleteOptions(call))
       const isPod = kind.group === '' && kind.plural === 'pods'
       if (isGone && !isPod) return jsonAnswer(stringifyJson(deletedStatus(kind, record)))
       return jsonAnswer(objectText(record, view))

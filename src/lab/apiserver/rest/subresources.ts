@@ -1,4 +1,5 @@
 import { stringifyJson } from '../../../base/index.ts'
+import { requestToken } from '../auth/reviews.ts'
 import { nowIso, type ServerContext } from '../context.ts'
 import { parseBody } from '../http/read-body.ts'
 import type { ResourcePath } from '../http/request-path.ts'
@@ -15,7 +16,6 @@ import { deleteObject, readDeleteOptions } from './delete.ts'
 import { isReleased } from './finish.ts'
 import { readPatch, runPatch } from './patch.ts'
 import { findRecord } from './read.ts'
-import { requestToken } from './reviews.ts'
 import { updateObject } from './update.ts'
 
 const created = 201
@@ -62,7 +62,7 @@ async function answerScale(
   }
   const change = scaleChange(kind, path, call)
   const main = { ...path, subresource: '' }
-  const record = await updateObject(context, kind, main, call, (current) => {
+  const record = await updateObject(context, { kind, path: main }, call, (current) => {
     const scale = parseObject(change(scaleOf(kind, current)), scaleEnvelope)
     const replicas = valueAt(scale, ['spec', 'replicas']) ?? 0
     if (typeof replicas !== 'number' || !Number.isSafeInteger(replicas) || replicas < 0)
@@ -124,7 +124,7 @@ async function bind(context: ServerContext, kind: Kind, path: ResourcePath, call
   const node = stringAt(objectAt(body, 'target'), 'name') ?? ''
   if (node === '') throw badRequest('target.name: Required value: name the node to bind the pod to')
   const { uid } = body.metadata
-  await updateObject(context, kind, path, call, (pod) => {
+  await updateObject(context, { kind, path }, call, (pod) => {
     const bound = stringAt(objectAt(pod, 'spec'), 'nodeName') ?? ''
     if (bound !== '')
       throw conflict(subjectOf(kind, path.name), `pod ${path.name} is already assigned to node "${bound}"`)
@@ -162,7 +162,7 @@ async function evict(context: ServerContext, kind: Kind, path: ResourcePath, cal
   const options = ownValue(body, 'deleteOptions')
   const text = stringifyJson(isObject(options) ? options : {})
   const inner: Call = { ...call, body: Buffer.from(text) }
-  await deleteObject(context, kind, { ...path, subresource: '' }, call, readDeleteOptions(inner))
+  await deleteObject(context, { kind, path: { ...path, subresource: '' } }, call, readDeleteOptions(inner))
   return jsonAnswer(stringifyJson(successStatus(undefined, created)), created)
 }
 

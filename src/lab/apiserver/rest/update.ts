@@ -6,7 +6,7 @@ import { isObject, jsonEqual, ownValue, withKey } from '../schema/record.ts'
 import { badRequest, conflict } from '../status.ts'
 import type { StoredRecord } from '../store/record.ts'
 import { callWebhooks } from './admission.ts'
-import type { Call } from './call.ts'
+import type { Call, Target } from './call.ts'
 import {
   hasStatus,
   invalidOf,
@@ -36,8 +36,7 @@ export type Change = (current: ApiObject) => unknown
  */
 export async function updateObject(
   context: ServerContext,
-  kind: Kind,
-  path: ResourcePath,
+  { kind, path }: Target,
   call: Call,
   change: Change,
 ): Promise<StoredRecord> {
