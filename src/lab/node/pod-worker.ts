@@ -75,6 +75,7 @@ export class PodWorker {
   /** Works until the pod is gone and nothing of it is left. Ends early, leaving all as it is, when aborted. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const wasEnding = this.#isEnding()
       try {
         if (await this.#step(signal)) return
         this.#retry.reset()
@@ -82,9 +83,23 @@ export class PodWorker {
       } catch (error) {
         if (signal.aborted) return
         await this.#reportFailure(toError(error), signal)
-        await this.#wake.wait(this.#retry.nextMs(), signal)
+        await this.#backOff(this.#retry.nextMs(), wasEnding, signal)
       }
     }
+  }
+
+  /** A change of the pod cuts it short only when it is to end: our own status and annotations of others come as changes too. */
+  async #backOff(ms: number, wasEnding: boolean, signal: AbortSignal): Promise<void> {
+    const endMs = this.#ports.clock.nowMs() + ms
+    for (;;) {
+      const leftMs = endMs - this.#ports.clock.nowMs()
+      if (leftMs <= 0 || signal.aborted || this.#isEnding() !== wasEnding) return
+      await this.#wake.wait(leftMs, signal)
+    }
+  }
+
+  #isEnding(): boolean {
+    return this.#pod === undefined || this.#pod.metadata.deletionTimestamp !== undefined
   }
 
   /** Brings the pod to where it should be. @returns true when nothing is left to do for ever */
@@ -238,7 +253,7 @@ export class PodWorker {
     const pod = this.#last
     const fields = { pod: pod.metadata.name, namespace: pod.metadata.namespace, uid: pod.metadata.uid }
     this.#ports.logger.warn('pod not brought to its state', { ...fields, err: error })
-    const isEnding = this.#pod === undefined || pod.metadata.deletionTimestamp !== undefined
+    const isEnding = this.#isEnding()
     const reason = isEnding ? 'FailedKillPod' : 'FailedCreatePodSandBox'
     const action = isEnding ? 'stop pod sandbox' : 'create pod sandbox'
     const message = `Failed to ${action}: ${error.message}${hintOf(error)}`
