@@ -223,9 +223,15 @@ class Elector {
   }
 
   async #release(holding: Holding): Promise<void> {
+    const signal = AbortSignal.timeout(releaseBudgetMs)
+    const release = () => this.#patch(holding.lease, { holderIdentity: null, renewTime: microTime() }, signal)
     try {
-      const release = { holderIdentity: null, renewTime: microTime() }
-      await this.#patch(holding.lease, release, AbortSignal.timeout(releaseBudgetMs))
+      await release().catch(async (error: unknown) => {
+        // A renewal whose answer did not come any more may have changed the version.
+        const isConflict = error instanceof ApiError && error.status === 409
+        if (!isConflict || (await this.#lookAgain(holding, signal)) !== 'changed') throw error
+        return release()
+      })
       this.#noteLeader(undefined)
     } catch (error) {
       this.#options.logger.warn('cannot give the lease back, it will run out', {

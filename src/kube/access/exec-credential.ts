@@ -39,7 +39,8 @@ export class ExecPlugin {
   readonly #plan: ExecPlan
   readonly planKey: string
   #kept: ExecCredential | undefined
-  #ranAtMs = 0
+  #renewAtMs = Infinity
+  #repeatedAtMs = 0
 
   /**
    * @param raw `users[].user.exec` of a kubeconfig
@@ -53,14 +54,17 @@ export class ExecPlugin {
   /** @param fresh run it again even if the last answer has not expired */
   async credential(fresh: boolean, signal: AbortSignal): Promise<ExecCredential> {
     const now = Date.now()
-    if (this.#kept !== undefined) {
-      const isEnding = now >= renewTimeMs(this.#kept)
-      if (!isEnding && !fresh) return this.#kept
-      if (now - this.#ranAtMs < minRunGapMs && now < (this.#kept.expiresAtMs ?? Infinity)) return this.#kept
+    const kept = this.#kept
+    if (kept !== undefined && now < (kept.expiresAtMs ?? Infinity)) {
+      const isEnding = now >= this.#renewAtMs
+      if (!isEnding && !fresh) return kept
+      if (now - this.#repeatedAtMs < minRunGapMs) return kept
+      this.#repeatedAtMs = now
     }
-    this.#ranAtMs = now
-    this.#kept = readCredential(await run(this.#plan, signal), this.#plan)
-    return this.#kept
+    const answer = readCredential(await run(this.#plan, signal), this.#plan)
+    this.#kept = answer
+    this.#renewAtMs = renewTimeMs(answer)
+    return answer
   }
 }
 
