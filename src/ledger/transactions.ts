@@ -11,7 +11,7 @@ import {
   type OwnedAddress,
   ownerKey,
 } from './entry.ts'
-import { LedgerBusyError } from './errors.ts'
+import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
 import { Intents } from './intents.ts'
 import { type Chosen, chooseAddresses } from './pool/choose.ts'
 import type { PoolViews } from './pool/pool-view.ts'
@@ -127,7 +127,7 @@ export class Transactions {
       if (isDone && !signal.aborted) {
         this.intents.noteComplete(created)
         await this.free(existing.filter(({ ip }) => plan.drop.includes(ip)))
-        return this.#answer(call, chosen, created)
+        return this.#answer(call, chosen, { kept, created })
       }
     } catch (error) {
       await this.#undoAfter(error, done)
@@ -140,17 +140,22 @@ export class Transactions {
     return undefined
   }
 
-  #answer(call: AddCall, chosen: readonly Chosen[], created: readonly OwnedAddress[]): AddAnswer {
+  /** Exactly what was proven: an entry that appeared meanwhile, by a late write of an old leader, is no part of it. */
+  #answer(
+    { nic }: AddCall,
+    chosen: readonly Chosen[],
+    { kept, created }: { readonly kept: readonly OwnedAddress[]; readonly created: readonly OwnedAddress[] },
+  ): AddAnswer {
     const { book, clock } = this.#ports
     const now = clock.nowMs()
     const hurried = chosen.flatMap(({ ip, sinceMs }) =>
       sinceMs !== undefined && now - sinceMs < restMs ? [{ ip, restedMs: now - sinceMs }] : [],
     )
     const addresses = book
-      .ofOwner(ownerKey(call.owner))
-      .filter(({ entry }) => entry.nic === call.nic)
-      .sort((a, b) => Number(a.ip.includes(':')) - Number(b.ip.includes(':')))
-    return { addresses, created, hurried }
+      .owned([...kept, ...created].map(({ ip }) => ip))
+      .filter(({ entry }) => entry.nic === nic)
+    const isV6 = ({ ip }: OwnedAddress) => Number(ip.includes(':'))
+    return { addresses: [...addresses].sort((a, b) => isV6(a) - isV6(b)), created, hurried }
   }
 
   #newEntries(call: AddCall, chosen: readonly Chosen[]): readonly OwnedAddress[] {
@@ -197,6 +202,8 @@ export class Transactions {
     try {
       await this.#freeOwn(created)
     } catch (second) {
+      const hasEnded = second instanceof LedgerDeposedError || second instanceof LedgerClosedError
+      if (hasEnded) return
       throw new AggregateError([error, second], 'undoing a failed ADD failed too')
     }
   }

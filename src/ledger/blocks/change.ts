@@ -6,7 +6,7 @@ export type Decision =
   | { readonly kind: 'free' } // the address gets a release time
   | { readonly kind: 'fence' } // the block must carry our term
   | { readonly kind: 'keep' } // nothing to write; what memory says is enough
-  | { readonly kind: 'verify' } // nothing to write; but it must be so after the request came
+  | { readonly kind: 'verify' } // it must be so after the request came, in a block that carries our term
   | { readonly kind: 'lost' } // no longer possible
 
 /** A change to one address, decided again on what is found whenever the block turns out to be another version. */

@@ -40,6 +40,8 @@ export function composeRound(state: BlockState, items: readonly Item[], term: nu
         return { kind: 'done', entry: current }
       case 'verify':
         needsProof = true
+        // A read does not stop an older leader: what it has under way could still undo what we confirm. A write does.
+        needsFence ||= state.resourceVersion !== undefined && state.term < term
         return { kind: 'done', entry: current }
       case 'lost':
         return { kind: 'lost', entry: current }
