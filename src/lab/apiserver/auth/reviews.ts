@@ -1,7 +1,7 @@
 import { stringifyJson } from '../../../base/index.ts'
 import { isoSeconds, type ServerContext } from '../context.ts'
 import type { ReviewResource } from '../discovery/review-resources.ts'
-import { parseBody } from '../http/read-body.ts'
+import { parseContent } from '../http/read-body.ts'
 import type { ResourcePath } from '../http/request-path.ts'
 import type { Kind } from '../kinds/kind.ts'
 import { parseObject } from '../object.ts'
@@ -20,7 +20,7 @@ const created = 201
 /** Answers reviews: who a token is, and that everybody who is known may do everything. */
 export function answerReview(context: ServerContext, review: ReviewResource, call: Call): Answer {
   const apiVersion = `${review.group}/${review.version}`
-  const object = parseObject(parseBody(call.body), { apiVersion, kind: review.kind })
+  const object = parseObject(parseContent(call.body, call.contentType), { apiVersion, kind: review.kind })
   const status = statusOf(context, review, call, objectAt(object, 'spec') ?? {})
   return jsonAnswer(stringifyJson({ ...object, status }), created)
 }
@@ -70,7 +70,7 @@ export async function requestToken(
 ): Promise<Answer> {
   const account = findRecord(context, kind, path)
   const expected = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest' }
-  const object = parseObject(parseBody(call.body), expected)
+  const object = parseObject(parseContent(call.body, call.contentType), expected)
   const spec = objectAt(object, 'spec') ?? {}
   const seconds = secondsOf(spec)
   const given = listAt(spec, 'audiences').map(String)

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { parseJson } from '../../../base/index.ts'
 import { badRequest, StatusError } from '../status.ts'
+import { decodeProtobuf } from './protobuf/decode.ts'
 
 /** Longest body that is read. */
 export const maxBodyBytes: number = 3 * 1024 * 1024
@@ -53,12 +54,16 @@ export function parseBody(body: Buffer): unknown {
 
 const jsonTypes = ['application/json', 'application/yaml', 'text/plain', '']
 
-/** @throws {StatusError} 415 for a body that is not sent as JSON */
-export function checkContentType(header: string | undefined): void {
+/**
+ * The object in a body, by its content type: JSON, or Kubernetes' protobuf.
+ * @throws {StatusError} 415 for another content type, 400 for a body that cannot be read
+ */
+export function parseContent(body: Buffer, header: string | undefined): unknown {
   const type = (header ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
+  if (type === 'application/vnd.kubernetes.protobuf') return decodeProtobuf(body)
   // curl's own default: its users mean JSON here.
-  if (jsonTypes.includes(type) || type === 'application/x-www-form-urlencoded') return
-  throw unsupportedMediaType(type, ['application/json'])
+  if (jsonTypes.includes(type) || type === 'application/x-www-form-urlencoded') return parseBody(body)
+  throw unsupportedMediaType(type, ['application/json', 'application/vnd.kubernetes.protobuf'])
 }
 
 export function unsupportedMediaType(type: string, accepted: readonly string[]): StatusError {

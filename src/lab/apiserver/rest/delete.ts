@@ -1,5 +1,5 @@
 import { isoSeconds, type ServerContext } from '../context.ts'
-import { parseBody } from '../http/read-body.ts'
+import { parseContent } from '../http/read-body.ts'
 import { crdCleanup } from '../kinds/crd.ts'
 import { valueAt } from '../kinds/edit.ts'
 import { type Kind, resourceKey, subjectOf } from '../kinds/kind.ts'
@@ -26,7 +26,7 @@ const propagations = ['Foreground', 'Background', 'Orphan'] as const
 
 /** DeleteOptions of meta/v1 from body and query. @throws {StatusError} 400 that names the field */
 export function readDeleteOptions(call: Call): DeleteOptions {
-  const body = call.body.byteLength === 0 ? {} : parseBody(call.body)
+  const body = call.body.byteLength === 0 ? {} : parseContent(call.body, call.contentType)
   if (!isObject(body)) throw badRequest('DeleteOptions must be an object')
   const kind = stringAt(body, 'kind')
   if (kind !== undefined && kind !== 'DeleteOptions')

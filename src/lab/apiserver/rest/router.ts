@@ -12,7 +12,7 @@ import {
 } from '../discovery/discovery.ts'
 import { openApiDocument } from '../discovery/openapi.ts'
 import { reviewResources } from '../discovery/review-resources.ts'
-import { checkContentType, parseBody } from '../http/read-body.ts'
+import { parseContent } from '../http/read-body.ts'
 import { parseResourcePath, type ResourcePath, splitPath } from '../http/request-path.ts'
 import type { Kind } from '../kinds/kind.ts'
 import { methodNotAllowed, pathNotFound } from '../status.ts'
@@ -114,9 +114,13 @@ async function routeCollection(
         ? watchObjects(context, kind, path, call)
         : listObjects(context, kind, path, call)
     case 'POST': {
-      checkContentType(call.contentType)
       refuseTerminatingCrd(context, kind)
-      const record = await createObject(context, { kind, path }, call, parseBody(call.body))
+      const record = await createObject(
+        context,
+        { kind, path },
+        call,
+        parseContent(call.body, call.contentType),
+      )
       return jsonAnswer(objectText(record, viewOf(kind, path.version, call)), created)
     }
     case 'DELETE':
@@ -156,8 +160,7 @@ async function routeObject(
         ? watchObjects(context, kind, path, call)
         : getObject(context, kind, path, call)
     case 'PUT': {
-      checkContentType(call.contentType)
-      const body = parseBody(call.body)
+      const body = parseContent(call.body, call.contentType)
       const record = await updateObject(context, { kind, path }, call, () => body)
       return jsonAnswer(objectText(record, view))
     }

@@ -1,7 +1,7 @@
 import { stringifyJson } from '../../../base/index.ts'
 import { requestToken } from '../auth/reviews.ts'
 import { nowIso, type ServerContext } from '../context.ts'
-import { parseBody } from '../http/read-body.ts'
+import { parseContent } from '../http/read-body.ts'
 import type { ResourcePath } from '../http/request-path.ts'
 import { valueAt, withValueAt } from '../kinds/edit.ts'
 import { type Kind, resourceKey, subjectOf } from '../kinds/kind.ts'
@@ -81,7 +81,7 @@ async function answerScale(
 
 function scaleChange(kind: Kind, path: ResourcePath, call: Call): (scale: ApiObject) => unknown {
   if (call.method === 'PUT') {
-    const body = parseBody(call.body)
+    const body = parseContent(call.body, call.contentType)
     return () => body
   }
   if (call.method !== 'PATCH') throw methodNotAllowed(call.method)
@@ -120,7 +120,7 @@ function scaleOf(kind: Kind, object: ApiObject): ApiObject {
 
 // The scheduler's write: only this path sets the node of a pod, and only once.
 async function bind(context: ServerContext, kind: Kind, path: ResourcePath, call: Call): Promise<Answer> {
-  const body = parseObject(parseBody(call.body), { apiVersion: 'v1', kind: 'Binding' })
+  const body = parseObject(parseContent(call.body, call.contentType), { apiVersion: 'v1', kind: 'Binding' })
   const node = stringAt(objectAt(body, 'target'), 'name') ?? ''
   if (node === '') throw badRequest('target.name: Required value: name the node to bind the pod to')
   const { uid } = body.metadata
@@ -158,17 +158,20 @@ function scheduled(context: ServerContext, pod: ApiObject, node: string, uid: st
 }
 
 async function evict(context: ServerContext, kind: Kind, path: ResourcePath, call: Call): Promise<Answer> {
-  const body = parseObject(parseBody(call.body), { apiVersion: 'policy/v1', kind: 'Eviction' })
+  const body = parseObject(parseContent(call.body, call.contentType), {
+    apiVersion: 'policy/v1',
+    kind: 'Eviction',
+  })
   const options = ownValue(body, 'deleteOptions')
   const text = stringifyJson(isObject(options) ? options : {})
-  const inner: Call = { ...call, body: Buffer.from(text) }
+  const inner: Call = { ...call, body: Buffer.from(text), contentType: 'application/json' }
   await deleteObject(context, { kind, path: { ...path, subresource: '' } }, call, readDeleteOptions(inner))
   return jsonAnswer(stringifyJson(successStatus(undefined, created)), created)
 }
 
 // The namespace controller's last word: with no finalizer left in the spec the namespace goes.
 async function finalize(context: ServerContext, kind: Kind, path: ResourcePath, call: Call): Promise<Answer> {
-  const body = parseObject(parseBody(call.body), { apiVersion: 'v1', kind: 'Namespace' })
+  const body = parseObject(parseContent(call.body, call.contentType), { apiVersion: 'v1', kind: 'Namespace' })
   const current = findRecord(context, kind, path)
   const { resourceVersion = '', uid } = body.metadata
   const isStale = resourceVersion !== '' && resourceVersion !== String(current.version)

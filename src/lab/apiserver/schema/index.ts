@@ -26,6 +26,8 @@ export {
 } from './openapi/documents.ts'
 export { applyPatch, type PatchKind, type PatchTarget } from './patch/apply-patch.ts'
 export { PatchError } from './patch/patch-error.ts'
+export { decodeProtobuf, protobufMediaType } from './protobuf/decode-protobuf.ts'
+export { openApiV2, openApiV2MediaType } from './protobuf/openapi-v2.ts'
 export {
   type FieldRequirement,
   type LabelMatcher,

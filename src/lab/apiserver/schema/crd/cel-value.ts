@@ -19,7 +19,7 @@ const resourceFields: readonly (readonly [string, CelType])[] = [
 ]
 
 /** The CEL type of a schema node. `isResource`: the node is the root or an embedded resource. */
-export function celTypeOf(schema: Schema, isResource = schema.embedded): CelType {
+export function celTypeOf(schema: Schema, isResource: boolean = schema.embedded): CelType {
   if (schema.intOrString) return dynamic
   switch (schema.type) {
     case undefined:
@@ -71,7 +71,7 @@ const toTimestamp = runtimeEnvironment.parse('timestamp(self)')
 const toDuration = runtimeEnvironment.parse('duration(self)')
 
 /** A JSON value as CEL sees it through its schema: integers as int, known fields alone, names escaped. */
-export function toCelValue(value: unknown, schema: Schema, isResource = schema.embedded): unknown {
+export function toCelValue(value: unknown, schema: Schema, isResource: boolean = schema.embedded): unknown {
   if (value === null || value === undefined) return null
   if (typeof value === 'bigint') return value
   if (typeof value === 'number') return schema.type === 'number' ? value : toCelNumber(value)
