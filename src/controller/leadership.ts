@@ -9,7 +9,7 @@ import {
   type SpiderIpPool,
   type SpiderMultusConfig,
 } from '../api/index.ts'
-import type { Clock, Logger, Random } from '../base/index.ts'
+import { type Clock, type Logger, type Random, toError } from '../base/index.ts'
 import {
   createQueue,
   type KubeApi,
@@ -38,6 +38,9 @@ const reconcileDeadlineMs = 30_000
 const poolStatusDelayMs = 500
 /** A full pool asks for a scan at most this often. */
 const fullPoolScanMs = 1_000
+/** Endpoints are compared with the ledger at the start of each term, and this often. */
+const endpointSweepMs = 600_000
+const endpointSweepBudgetMs = 300_000
 const closeBudgetMs = 1_000
 
 /** What one time as leader is made of. */
@@ -180,6 +183,8 @@ export class Leadership {
     for (const { metadata } of caches.pools.values()) this.#poolQueue.add(metadata.name)
     for (const config of caches.multusConfigs.values()) this.multusConfigChanged(config)
     this.#scan()
+    this.#sweepEndpoints()
+    this.#timers.push(setInterval(() => this.#sweepEndpoints(), endpointSweepMs))
     this.#timers.push(setInterval(() => this.#scan(), options.scanSeconds * 1_000))
   }
 
@@ -194,6 +199,19 @@ export class Leadership {
   #scan(): void {
     for (const key of this.#reclaimer.nominees()) this.#reclaimQueue.add(key)
     for (const { metadata } of this.#context.caches.pools.values()) this.#poolQueue.add(metadata.name)
+  }
+
+  #sweepEndpoints(): void {
+    const signal = AbortSignal.any([this.#ledger.ended, AbortSignal.timeout(endpointSweepBudgetMs)])
+    this.#endpoints.findOrphans(signal).then(
+      (keys) => {
+        for (const key of keys) this.#endpointQueue.add(key)
+      },
+      (error: unknown) => {
+        if (!this.#ledger.ended.aborted)
+          this.#context.logger.warn('endpoints not swept', { err: toError(error) })
+      },
+    )
   }
 
   /** A pod waits for an address: what is due to be freed must not wait for the next scan. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { type Pod, resources, type SpiderEndpoint, spiderFinalizer } from '../../api/index.ts'
+import { isAlive, type Pod, resources, type SpiderEndpoint, spiderFinalizer } from '../../api/index.ts'
 import type { Logger } from '../../base/index.ts'
 import { ApiError, type KubeApi, type ObjectRef } from '../../kube/index.ts'
 import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
@@ -46,6 +46,27 @@ export class EndpointView {
     if (this.#written.get(podKey) === hash) return
     await this.#write(ref, wanted, signal)
     this.#remember(podKey, hash)
+  }
+
+  /**
+   * Finds endpoints that show addresses nobody holds: a leader that crashed between freeing and clearing leaves them. Those of a
+   * living pod stay: they may be of addresses that another allocator gave.
+   *
+   * @returns keys to reconcile
+   */
+  async findOrphans(signal: AbortSignal): Promise<readonly string[]> {
+    const { api, ledger } = this.#ports
+    const orphans: string[] = []
+    const { items } = await api.listAll<SpiderEndpoint>(resources.endpoint, {}, signal)
+    for (const { metadata, status } of items) {
+      const { namespace = '', name, finalizers = [] } = metadata
+      const key = `${namespace}/${name}`
+      if (!finalizers.includes(spiderFinalizer) || ledger.ofPod(key).length > 0) continue
+      const pod = await api.get<Pod>(resources.pod, { namespace, name }, signal)
+      const isLiving = pod !== undefined && pod.metadata.uid === status.current.uid && isAlive(pod)
+      if (!isLiving) orphans.push(key)
+    }
+    return orphans
   }
 
   #remember(podKey: string, hash: string): void {
