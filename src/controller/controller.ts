@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 
 import { type Logger, systemClock, systemRandom, toError } from '../base/index.ts'
 import { elect, inClusterConfig, KubeClient, loadKubeconfig, type Term } from '../kube/index.ts'
+import { LedgerDeposedError } from '../ledger/index.ts'
 import {
   type AllocatorHandlers,
   NotLeaderError,
@@ -54,6 +55,8 @@ class Replica {
   readonly #parts: ReplicaParts
   #leadership: Leadership | undefined
   #leaderUrl: string | undefined
+  /** Highest term that was met in the blocks: a deleted lease must not make us start again below it. */
+  #metTerm = 0
 
   constructor(parts: ReplicaParts) {
     this.#parts = parts
@@ -80,6 +83,7 @@ class Replica {
         leaseSeconds,
         renewMs: (leaseSeconds * 1_000) / 3,
         retryMs: Math.min(2_000, leaseSeconds * 100),
+        leastTerm: () => this.#metTerm,
         logger,
       },
       {
@@ -111,16 +115,15 @@ class Replica {
     try {
       const leadership = await Leadership.start(context, term)
       this.#leadership = leadership
-      log.info('leading')
       await leadership.ended(term.signal)
       this.#leadership = undefined
       await leadership.close()
     } catch (error) {
+      if (error instanceof LedgerDeposedError) this.#metTerm = Math.max(this.#metTerm, error.observedTerm)
       if (!term.signal.aborted) log.error('leadership ended', { err: toError(error) })
     } finally {
       this.#leadership = undefined
       await events.close()
-      log.info('no longer leading')
     }
   }
 

@@ -20,6 +20,8 @@ export interface ElectionOptions {
   readonly leaseSeconds: number
   readonly renewMs: number
   readonly retryMs: number
+  /** Terms up to this one are known to be used, also when the lease has forgotten them (somebody deleted it). */
+  readonly leastTerm?: () => number
   readonly clock?: Clock
   readonly random?: Random
 }
@@ -122,7 +124,7 @@ class Elector {
       const lease = await this.#api.get<Lease>(resources.lease, this.#ref, budget)
       if (lease !== undefined && !this.#isTakeable(lease)) return undefined
       const window = this.#window()
-      const term = transitionsOf(lease) + 1
+      const term = Math.max(transitionsOf(lease), this.#options.leastTerm?.() ?? 0) + 1
       const taken =
         lease === undefined ? await this.#create(term, budget) : await this.#take(lease, term, budget)
       return { lease: taken, term, window }
