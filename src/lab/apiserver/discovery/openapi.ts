@@ -3,12 +3,17 @@ import type { ServerContext } from '../context.ts'
 import type { Registry } from '../kinds/registry.ts'
 import type { Answer } from '../rest/call.ts'
 import { type OpenApiV3, openApiV3 } from '../schema/openapi/documents.ts'
+import { openApiV2, openApiV2MediaType } from '../schema/openapi/openapi-v2.ts'
 import { pathNotFound } from '../status.ts'
 
 const built = new WeakMap<Registry, { readonly revision: number; readonly documents: OpenApiV3 }>()
 
-/** `/openapi/v3` and its documents. @throws {StatusError} 404, also for the older `/openapi/v2` */
+/** `/openapi/v3` and its documents, and the empty one of `/openapi/v2`. @throws {StatusError} 404 */
 export function openApiDocument(context: ServerContext, [version, ...path]: readonly string[]): Answer {
+  if (version === 'v2' && path.length === 0) {
+    const text = Buffer.from(openApiV2()).toString('latin1') // all bytes are ASCII
+    return { kind: 'json', status: 200, text, contentType: openApiV2MediaType }
+  }
   if (version !== 'v3') throw pathNotFound()
   const { index, document } = documentsOf(context.registry)
   const found = path.length === 0 ? index : document(path.join('/'))

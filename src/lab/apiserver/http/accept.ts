@@ -1,3 +1,4 @@
+import { openApiV2Accept } from '../schema/openapi/openapi-v2.ts'
 import { StatusError } from '../status.ts'
 
 /** How an answer is to be written. */
@@ -16,6 +17,7 @@ export function negotiate(accept: string | undefined): Format {
   if (accept === undefined || accept === '') return plain
   for (const part of accept.split(',')) {
     const [type = '', ...parameters] = part.split(';').map((item) => item.trim())
+    if (type === openApiV2Accept) return plain // asked of /openapi/v2 alone
     if (!['application/json', 'application/*', '*/*'].includes(type)) continue
     const values = new Map(
       parameters.map((item) => {

@@ -57,9 +57,11 @@ export function runPatch<T>(kind: Kind, name: string, patch: () => T): T {
     return patch()
   } catch (error) {
     if (!(error instanceof PatchError)) throw error
-    throw new StatusError(error.status, error.reason, `${error.message}; ${error.hint}`, {
-      subject: subjectOf(kind, name),
-    })
+    const message = `${error.message}; ${error.hint}`
+    // Of an invalid object kubectl shows the causes alone, and a patch that does not fit has none: without a subject it
+    // shows the message.
+    const parts = error.reason === 'Invalid' ? {} : { subject: subjectOf(kind, name) }
+    throw new StatusError(error.status, error.reason, message, parts)
   }
 }
 

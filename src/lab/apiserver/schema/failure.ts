@@ -1,7 +1,7 @@
 import { stringifyJson } from '../../../base/index.ts'
 
 /** Reasons as `StatusCause.reason` of meta/v1 spells them. */
-export type FailureReason =
+type FailureReason =
   | 'FieldValueInvalid'
   | 'FieldValueRequired'
   | 'FieldValueNotSupported'

@@ -2,7 +2,7 @@ import { InvalidInputError, unreachable } from '../../../base/index.ts'
 import { isObject, type JsonObject, listAt, objectAt, ownValue, stringAt } from './record.ts'
 
 /** One requirement on labels; all of a selector must hold. */
-export interface LabelRequirement {
+interface LabelRequirement {
   readonly key: string
   readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt'
   readonly values: readonly string[]

@@ -3,7 +3,7 @@ import { CelRuntimeError } from './runtime-error.ts'
 import { sync } from './sync.ts'
 
 /** The CEL type `kubernetes.Quantity`: an exact fraction in units of 10^-9. */
-export class CelQuantity {
+class CelQuantity {
   readonly nanos: bigint
   constructor(nanos: bigint) {
     this.nanos = nanos
@@ -34,7 +34,7 @@ const decimalExponents: Readonly<Record<string, number>> = {
 const form = /^([+-]?)(\d*)(?:\.(\d*))?(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]?|[eE][+-]?\d{1,2})$/
 
 /** Parses a resource quantity such as 100m or 1Gi. @returns undefined for other text */
-export function findQuantity(text: string): CelQuantity | undefined {
+function findQuantity(text: string): CelQuantity | undefined {
   const match = form.exec(text)
   if (match === null) return undefined
   const whole = match[2] ?? ''

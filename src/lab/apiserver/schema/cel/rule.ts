@@ -18,11 +18,7 @@ export interface CelRule {
   run(self: unknown, oldSelf: unknown): string | undefined
 }
 
-export type CelReason =
-  | 'FieldValueInvalid'
-  | 'FieldValueForbidden'
-  | 'FieldValueRequired'
-  | 'FieldValueDuplicate'
+type CelReason = 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired' | 'FieldValueDuplicate'
 
 /** Why a rule cannot be compiled: the key of the rule that is wrong, and what is wrong with it. */
 export interface RuleProblem {

@@ -124,7 +124,7 @@ function formatOne(verb: string, value: unknown, precision: number | undefined):
 }
 
 /** How CEL shows a value as text. */
-export function celText(value: unknown): string {
+function celText(value: unknown): string {
   if (typeof value === 'string') return value
   if (value === null) return 'null'
   if (value instanceof CelIp) return formatIp(value.ip)

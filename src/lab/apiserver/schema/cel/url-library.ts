@@ -3,7 +3,7 @@ import { CelRuntimeError } from './runtime-error.ts'
 import { sync } from './sync.ts'
 
 /** The CEL type `kubernetes.URL`: an absolute URI or an absolute path. */
-export class CelUrl {
+class CelUrl {
   readonly url: URL
   readonly hasScheme: boolean
   constructor(url: URL, hasScheme: boolean) {

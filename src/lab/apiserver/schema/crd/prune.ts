@@ -1,5 +1,5 @@
 import { childPath } from '../failure.ts'
-import { fromEntries, isObject, type JsonObject, ownValue } from '../record.ts'
+import { fromEntries, isObject, type JsonObject } from '../record.ts'
 import type { Schema } from './schema.ts'
 
 const rootFields = ['apiVersion', 'kind', 'metadata']
@@ -78,14 +78,4 @@ function defaultValue(value: unknown, schema: Schema): unknown {
     entries.push([key, defaultValue(structuredClone(child.defaultValue.value), child)])
   }
   return fromEntries(entries)
-}
-
-/** The value at a path of property names; undefined when absent. */
-export function valueAt(object: unknown, path: readonly string[]): unknown {
-  let found: unknown = object
-  for (const key of path) {
-    if (!isObject(found)) return undefined
-    found = ownValue(found, key)
-  }
-  return found
 }
