@@ -37,9 +37,13 @@ export class Intents {
     }
   }
 
-  async resolveAllOf(addresses: readonly OwnedAddress[]): Promise<void> {
-    for (const { entry } of addresses) {
-      if (entry.intent !== undefined && !this.isComplete(entry)) await this.resolve(entry.intent.id)
+  /** Resolves until nothing is incomplete: while one is resolved, a late write of an old leader may show another. */
+  async resolveAllOf(read: () => readonly OwnedAddress[]): Promise<readonly OwnedAddress[]> {
+    for (;;) {
+      const addresses = read()
+      const id = addresses.find(({ entry }) => !this.isComplete(entry))?.entry.intent?.id
+      if (id === undefined) return addresses
+      await this.resolve(id)
     }
   }
 

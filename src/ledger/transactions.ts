@@ -9,7 +9,9 @@ import {
   isSameAllocation,
   isUnchangedSince,
   type OwnedAddress,
+  openIntent,
   ownerKey,
+  settled,
 } from './entry.ts'
 import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
 import { Intents } from './intents.ts'
@@ -104,8 +106,7 @@ export class Transactions {
   async #tryAdd(call: AddCall, signal: AbortSignal): Promise<AddAnswer | undefined> {
     const { book, views } = this.#ports
     const key = ownerKey(call.owner)
-    await this.intents.resolveAllOf(book.ofOwner(key))
-    const existing = book.ofOwner(key)
+    const existing = await this.intents.resolveAllOf(() => book.ofOwner(key))
     const plan = call.plan(existing)
     const kept = existing.filter(({ ip }) => !plan.drop.includes(ip))
     const chosen = chooseAddresses(plan.wants, call.reserved, views, book)
@@ -237,8 +238,10 @@ function attachChange(call: AddCall, { ip, entry }: OwnedAddress, signal: AbortS
   const decide = (current: BlockEntry | undefined): Decision => {
     if (current === undefined || !isSameAllocation(entry, current)) return lost
     const isOfPod = current.podUid === call.podUid && current.node === call.node && current.pod === call.pod
-    if (isOfPod && (!isOfCall || isAttachedAlone(current, call))) return verify
-    const { attachments: _, ...rest } = current
+    const isSettled = openIntent(current) === undefined
+    if (isSettled && isOfPod && (!isOfCall || isAttachedAlone(current, call))) return verify
+    // What is confirmed must stand by itself: its siblings may be in blocks that an older leader can still write.
+    const { attachments: _, ...rest } = settled(current)
     const attachments = isOfCall ? { attachments: [attachmentOf(call)] } : {}
     const { pod, podUid, node } = call
     return { kind: 'put', entry: { ...rest, pod, podUid, node, ...attachments } }

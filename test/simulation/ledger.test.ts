@@ -111,11 +111,12 @@ async function run(seed: number): Promise<LedgerWorld> {
       },
     )
   }
+  const hasMoreLeaders = seed % 4 !== 0
   let steps = 0
   while (living > 0 && failure === undefined && steps < 5000) {
     steps++
-    if (scheduler.chance(0.002)) world.startLeader()
-    if (scheduler.chance(0.012)) world.disturb()
+    if (hasMoreLeaders && scheduler.chance(0.002)) world.startLeader()
+    if (hasMoreLeaders && scheduler.chance(0.012)) world.disturb()
     if (!(await scheduler.step())) break
     world.check()
   }
