@@ -160,7 +160,7 @@ const headlines: Readonly<Record<LabView['kind'], string>> = {
   failed: 'The lab did not start',
 }
 
-export function statusLines(view: LabView): readonly string[] {
+function statusLines(view: LabView): readonly string[] {
   const lines = [`${headlines[view.kind]}${view.detail === '' ? '' : `: ${view.detail}`}`]
   if (view.kubeconfig !== '') lines.push(`  export KUBECONFIG=${view.kubeconfig}`)
   if (view.processes.length > 0) {

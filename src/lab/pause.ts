@@ -6,7 +6,7 @@ import { type ProcessId, readProcessId } from './process-table.ts'
 const readyTimeoutMs = 10_000
 
 /** The program that holds namespaces could not do its work. */
-export class PauseError extends OperationError {
+class PauseError extends OperationError {
   override readonly code = 'LAB_PAUSE'
   override readonly retry = 'later'
   constructor(action: string, reason: string, options?: ErrorOptions) {

@@ -41,7 +41,7 @@ export const libcCalls: {
 }
 
 /** The errno of the last call that gave -1. */
-export function lastErrno(): number {
+function lastErrno(): number {
   return koffi.errno()
 }
 

@@ -12,7 +12,7 @@ export interface NodeIdentity {
 export const agentServiceAccount = 'spiderpool-agent'
 const agentImage = 'spiderpool-agent'
 
-export function agentPodName(node: string): string {
+function agentPodName(node: string): string {
   return `spiderpool-agent-${node}`
 }
 

@@ -10,7 +10,7 @@ import type { NodePaths } from '../lab-paths.ts'
 import type { SandboxRecord } from './sandbox-store.ts'
 
 /** No network is configured on the node yet: the agent has not come up. */
-export class NetworkNotReadyError extends OperationError {
+class NetworkNotReadyError extends OperationError {
   override readonly code = 'LAB_NETWORK_NOT_READY'
   override readonly retry = 'later'
   constructor(confDir: string) {

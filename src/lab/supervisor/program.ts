@@ -19,7 +19,7 @@ export function nativeProgram(name: string): string {
 export const labDirVariable = 'SPIDERPOOL_LAB_DIR'
 export const labProcessVariable = 'SPIDERPOOL_LAB_PROCESS'
 /** Network of the first NIC of pods that name none. */
-export const defaultNetwork = 'kube-system/macvlan-ens192'
+const defaultNetwork = 'kube-system/macvlan-ens192'
 /** Where Debian puts the plugins of the CNI project. */
 export const debianPluginsDir = '/usr/lib/cni'
 export const systemNamespace = 'kube-system'
@@ -56,7 +56,7 @@ export function apiserverSpec(lab: LabProgram): ChildSpec {
   return childSpec(lab, 'lab-apiserver', 'lab-apiserver', args)
 }
 
-export function controllerUrl(lab: LabProgram): string {
+function controllerUrl(lab: LabProgram): string {
   return `https://127.0.0.1:${lab.controllerPort}`
 }
 

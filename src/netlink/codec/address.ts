@@ -15,10 +15,15 @@ const IFA_LOCAL = 2
 const IFA_LABEL = 3
 const IFA_BROADCAST = 4
 const IFA_FLAGS = 8
+/** Usable at once, without duplicate address detection (IPv6). */
 export const IFA_F_NODAD = 0x02
+/** Somebody else on the link has the address. */
 export const IFA_F_DADFAILED = 0x08
+/** Not usable yet: duplicate address detection is under way. */
 export const IFA_F_TENTATIVE = 0x40
+/** Without a lifetime. */
 export const IFA_F_PERMANENT = 0x80
+/** The kernel makes no route to the network of the address. */
 export const IFA_F_NOPREFIXROUTE = 0x200
 
 /** An address on a link. */

@@ -11,9 +11,13 @@ export const RTM_GETNEIGH = 30
 const headerBytes = 12
 const NDA_DST = 1
 const NDA_LLADDR = 2
+/** Confirmed a short while ago. */
 export const NUD_REACHABLE = 0x02
+/** Was confirmed; is asked again when it is used. */
 export const NUD_STALE = 0x04
+/** Nobody answered. */
 export const NUD_FAILED = 0x20
+/** Set by hand: never asked for, never forgotten. */
 export const NUD_PERMANENT = 0x80
 
 /** An entry of the ARP or neighbour discovery table. */
