@@ -269,6 +269,21 @@ void test('apply leaves what others wrote or apply too', () => {
   assert.deepEqual(objectAt(less, 'spec'), { priority: 0 })
 })
 
+void test('the first apply of kubectl removes what it applied on the client side before', () => {
+  const config = {
+    metadata: { name: 'p', labels: { a: '1', b: '2' } },
+    spec: { hostname: 'x', nodeName: 'n' },
+  }
+  const annotations = { 'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify(config) }
+  const live = { ...config, metadata: { ...config.metadata, annotations } }
+  const next = { metadata: { name: 'p', labels: { a: '1' } }, spec: { nodeName: 'n' } }
+  assert.deepEqual(withoutRecord(apply(live, next, 'kubectl')), {
+    ...next,
+    metadata: { ...next.metadata, annotations },
+  })
+  assert.deepEqual(withoutRecord(apply(live, next, 'other')), live)
+})
+
 void test('apply merges containers by name and removes the one that is applied no more', () => {
   const first = apply(undefined, podWith({ containers: [container('a'), container('b')] }), 'me')
   const sidecar = applyPatch('strategic', first, { spec: { containers: [container('s')] } }, pod)

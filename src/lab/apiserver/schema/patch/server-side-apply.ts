@@ -1,4 +1,4 @@
-import { showValue } from '../../../../base/index.ts'
+import { parseJson, showValue } from '../../../../base/index.ts'
 import {
   fromEntries,
   isObject,
@@ -60,7 +60,7 @@ export function serverSideApply(
   const mine = entries.find((entry) => isMine(entry, applier))
   const others = entries.filter((entry) => entry !== mine)
   const now = fieldSet(ownedPart(config), applier.schema)
-  const before = readFieldSet(objectAt(mine, 'fieldsV1'))
+  const before = mine === undefined ? clientSideSet(live, applier) : readFieldSet(objectAt(mine, 'fieldsV1'))
   const shared = others.flatMap((entry) =>
     stringAt(entry, 'operation') === 'Apply' ? [readFieldSet(objectAt(entry, 'fieldsV1'))] : [],
   )
@@ -68,6 +68,23 @@ export function serverSideApply(
   const merged = applyValue(isObject(cleaned) ? cleaned : {}, config, applier.schema)
   if (!isObject(merged)) return live
   return withManagers(merged, [...others, entryOf(config, now, { applier, mine })])
+}
+
+const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration'
+
+/** kubectl may have applied on the client's side before: the annotation says what, so that it can be removed too. */
+function clientSideSet(live: JsonObject, { fieldManager, schema }: Applier): FieldSet {
+  const text = stringAt(objectAt(objectAt(live, 'metadata'), 'annotations'), lastApplied)
+  const config = fieldManager === 'kubectl' && text !== undefined ? parsed(text) : undefined
+  return isObject(config) ? fieldSet(ownedPart(config), schema) : readFieldSet(undefined)
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parseJson(text)
+  } catch {
+    return undefined // an annotation written by another hand says nothing
+  }
 }
 
 function isMine(entry: unknown, { fieldManager, subresource }: Applier): boolean {
