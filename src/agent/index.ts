@@ -25,4 +25,5 @@ export {
   maxRequestBytes,
   type PluginAnswer,
   type PluginRequest,
+  requestLength,
 } from './socket/frame.ts'

@@ -69,7 +69,10 @@ export class MemoryAllocator implements Allocator {
   async release(request: ReleaseRequest): Promise<void> {
     this.#requireReachable()
     this.releases.push(request)
-    this.held.delete(`${request.containerId}:${request.ifName}`)
+    const key = `${request.containerId}:${request.ifName}`
+    // Least recently released comes last.
+    this.free = [...this.free, ...(this.held.get(key) ?? []).map((ip) => ip.address)]
+    this.held.delete(key)
   }
 
   async check(request: { containerId: string; ifName: string; ips: readonly string[] }): Promise<void> {

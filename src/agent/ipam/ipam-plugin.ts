@@ -36,6 +36,8 @@ const checkBudgetMs = 20_000
 const releaseBudgetMs = 3_000
 const gcBudgetMs = 100_000
 const sweepAfterMs = 60_000
+const awayPauseMs = 2_000
+const maxFailuresInARow = 3
 // The allocator said no, so nothing is recorded and there is nothing to undo.
 const refusals: readonly number[] = [cniCodes.poolExhausted, cniCodes.noCandidatePool, cniCodes.podMismatch]
 
@@ -43,6 +45,7 @@ const refusals: readonly number[] = [cniCodes.poolExhausted, cniCodes.noCandidat
 export class IpamPlugin {
   readonly #ports: IpamPorts
   readonly #containers = new KeyedLock()
+  #awayUntilMs = 0
   /** How often the sweep has seen the sandbox of an entry gone. */
   readonly #gone = new WeakMap<JournalEntry, number>()
 
@@ -98,18 +101,19 @@ export class IpamPlugin {
   }
 
   async #release(entry: JournalEntry): Promise<void> {
+    const { clock, journal, logger } = this.#ports
+    // While the controller is known to be away nobody waits for it: a spool of thousands is replayed in seconds.
+    if (clock.nowMs() < this.#awayUntilMs) return this.#keepForLater(entry, undefined)
     try {
       await this.#tellController(entry, AbortSignal.timeout(releaseBudgetMs))
     } catch (error) {
-      this.#ports.logger.warn('release is kept for later', {
-        containerId: entry.containerId,
-        ifName: entry.ifName,
-        err: toError(error).message,
-      })
-      await this.#keepForLater(entry, error)
-      return
+      const { containerId, ifName } = entry
+      logger.warn('release is kept for later', { containerId, ifName, err: toError(error).message })
+      this.#awayUntilMs = clock.nowMs() + awayPauseMs
+      return this.#keepForLater(entry, error)
     }
-    await this.#ports.journal.delete(entry)
+    this.#awayUntilMs = 0
+    await journal.delete(entry)
   }
 
   async #tellController(entry: JournalEntry, signal: AbortSignal): Promise<void> {
@@ -127,7 +131,7 @@ export class IpamPlugin {
         {
           cniCode: cniCodes.tryAgain,
           slug: 'journal-full',
-          message: `Cannot release ${entry.containerId} ${entry.ifName}: ${toError(cause).message}; ${error.message}`,
+          message: `Cannot release ${entry.containerId} ${entry.ifName} while the controller is away: ${error.message}`,
           hint: error.hint,
         },
         { cause },
@@ -148,17 +152,31 @@ export class IpamPlugin {
   async retryReleases(signal: AbortSignal): Promise<number> {
     const pending = this.#ports.journal.entries().filter((entry) => entry.state !== 'held')
     let done = 0
-    for (const { containerId, ifName } of pending) {
+    let failuresInARow = 0
+    for (const entry of pending) {
       signal.throwIfAborted()
-      await this.#containers.run(containerId, 'exclusive', signal, async () => {
-        const entry = this.#ports.journal.find({ containerId, ifName })
-        if (entry === undefined || entry.state === 'held') return // it was added again meanwhile
-        await this.#tellController(entry, AbortSignal.any([signal, AbortSignal.timeout(releaseBudgetMs)]))
-        await this.#ports.journal.delete(entry)
-        done++
-      })
+      try {
+        if (await this.#retryOne(entry, signal)) done++
+        failuresInARow = 0
+      } catch (error) {
+        // One that is refused must not hold up the others; an absent controller refuses all.
+        failuresInARow++
+        if (failuresInARow === maxFailuresInARow || signal.aborted) throw error
+      }
     }
     return pending.length - done
+  }
+
+  async #retryOne(pending: JournalEntry, signal: AbortSignal): Promise<boolean> {
+    const { journal } = this.#ports
+    return this.#containers.run(pending.containerId, 'exclusive', signal, async () => {
+      const entry = journal.find(pending)
+      if (entry === undefined || entry.state === 'held') return true // it was added again meanwhile
+      await this.#tellController(entry, AbortSignal.any([signal, AbortSignal.timeout(releaseBudgetMs)]))
+      await journal.delete(entry)
+      this.#awayUntilMs = 0
+      return true
+    })
   }
 
   /**

@@ -73,7 +73,8 @@ export function decodeRequest(frame: Uint8Array): PluginRequest {
 }
 
 function environmentOf(variables: readonly string[]): Environment {
-  const env: Record<string, string> = Object.create(null) as Record<string, string> // a name may be `__proto__`
+  // Without a prototype, for a name may be `__proto__`.
+  const env = Object.create(null) as Record<string, string>
   for (const text of variables) {
     const split = text.indexOf('=')
     if (split > 0) env[text.slice(0, split)] = text.slice(split + 1)

@@ -14,6 +14,7 @@ export interface SpoolReport {
 
 const maxFiles = 20_000
 const staleTempMs = 60_000
+const atOnce = 8
 
 /**
  * Replays the DELs that the pipe kept while the agent was away, oldest first (see native/cni-pipe.c). A file goes when its
@@ -26,26 +27,36 @@ export async function replaySpool(
 ): Promise<SpoolReport> {
   await mkdir(join(folder, 'bad'), { recursive: true, mode: 0o700 })
   const names = (await readdir(folder)).sort().slice(0, maxFiles)
-  let [replayed, setAside, kept] = [0, 0, 0]
-  for (const name of names) {
-    const path = join(folder, name)
-    if (name.startsWith('.')) {
-      await removeStaleTemp(path)
-      continue
-    }
-    if (!name.endsWith('.req')) continue
-    const request = await readRequest(path, logger)
-    const answer = request === undefined ? undefined : await handler(request)
-    if (answer?.exitCode === 0) {
-      await rm(path, { force: true })
-      replayed++
-    } else if (answer === undefined || isHopeless(answer)) {
-      logger.error('spooled request is set aside', { path, answer: answer?.stdout.slice(0, 500) })
-      await rename(path, join(folder, 'bad', name))
-      setAside++
-    } else kept++
+  const outcomes: Outcome[] = []
+  for (let at = 0; at < names.length; at += atOnce) {
+    const some = names.slice(at, at + atOnce)
+    outcomes.push(...(await Promise.all(some.map((name) => replayOne({ folder, name }, handler, logger)))))
   }
-  return { replayed, setAside, kept }
+  const count = (wanted: Outcome): number => outcomes.filter((outcome) => outcome === wanted).length
+  return { replayed: count('replayed'), setAside: count('setAside'), kept: count('kept') }
+}
+
+type Outcome = 'replayed' | 'setAside' | 'kept' | 'none'
+
+async function replayOne(
+  file: { readonly folder: string; readonly name: string },
+  handler: (request: PluginRequest) => Promise<PluginAnswer>,
+  logger: Logger,
+): Promise<Outcome> {
+  const { folder, name } = file
+  const path = join(folder, name)
+  if (name.startsWith('.')) await removeStaleTemp(path)
+  if (name.startsWith('.') || !name.endsWith('.req')) return 'none'
+  const request = await readRequest(path, logger)
+  const answer = request === undefined ? undefined : await handler(request)
+  if (answer?.exitCode === 0) {
+    await rm(path, { force: true })
+    return 'replayed'
+  }
+  if (answer !== undefined && !isHopeless(answer)) return 'kept'
+  logger.error('spooled request is set aside', { path, answer: answer?.stdout.slice(0, 500) })
+  await rename(path, join(folder, 'bad', name))
+  return 'setAside'
 }
 
 // A crash of the pipe in the middle of a write leaves one; a fresh one may still be in the making.

@@ -14,8 +14,8 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
-import { buildPipe, type PluginOutcome, runPipe } from '../../../test/support/agent-kit.ts'
-import { decodeRequest, encodeAnswer, type PluginRequest, requestLength } from './frame.ts'
+import { decodeRequest, encodeAnswer, type PluginRequest, requestLength } from '../../src/agent/index.ts'
+import { buildPipe, type PluginOutcome, runPipe } from '../support/agent-kit.ts'
 
 const pipe = buildPipe()
 

@@ -1,7 +1,7 @@
 // Seeded faults of environment and stdin: each is answered with field, value and remedy, and a good call succeeds after it.
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
-import { AgentKit, ipamConfig, PathNamespaces } from '../../test/support/agent-kit.ts'
+import { AgentKit, ipamConfig, PathNamespaces } from '../support/agent-kit.ts'
 
 type Random = () => number
 interface Fault {
