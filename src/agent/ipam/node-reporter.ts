@@ -32,6 +32,8 @@ export class NodeReporter {
 
   async report(signal: AbortSignal): Promise<'done'> {
     const { allocator, journal, namespaces, clock } = this.#ports
+    // Before the list is made: an attachment noted meanwhile must not look as if it had been left out.
+    const takenAtMs = clock.nowMs()
     const alive: { containerId: string; ifName: string }[] = []
     for (const entry of journal.entries()) {
       // What is being released is not claimed: its DEL has come.
@@ -39,7 +41,7 @@ export class NodeReporter {
         alive.push({ containerId: entry.containerId, ifName: entry.ifName })
     }
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(reportBudgetMs)])
-    await allocator.nodeReport({ takenAtMs: clock.nowMs(), alive }, deadline)
+    await allocator.nodeReport({ takenAtMs, alive }, deadline)
     this.#lastSuccessMs = clock.nowMs()
     return 'done'
   }

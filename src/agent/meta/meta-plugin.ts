@@ -199,8 +199,14 @@ export class MetaPlugin {
 
   #reportRefusal(identity: PodIdentity, error: Error): void {
     const reason = error instanceof NetworkMissingError ? 'NoNetworkFound' : 'FailedAttach'
-    const hint = error instanceof OperationError && error.hint !== '' ? ` (${error.hint})` : ''
-    this.#ports.events.record(identity, 'Warning', reason, `${error.message}${hint}`)
+    // `details` of a plugin says what its message leaves out, such as why each pool was refused.
+    const more = error instanceof CniError ? error.details : error instanceof OperationError ? error.hint : ''
+    this.#ports.events.record(
+      identity,
+      'Warning',
+      reason,
+      `${error.message}${more === '' ? '' : ` (${more})`}`,
+    )
   }
 
   async del(request: Ask<'DEL'>, signal: AbortSignal): Promise<void> {
