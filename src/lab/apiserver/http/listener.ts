@@ -11,7 +11,6 @@ import type { Answer, Call } from '../rest/call.ts'
 import { route } from '../rest/router.ts'
 import { badRequest, internalError, StatusError, unauthorized } from '../status.ts'
 import { JournalError } from '../store/journal.ts'
-import { negotiate } from './accept.ts'
 import { readBody } from './read-body.ts'
 
 const maxConnections = 4000
@@ -116,7 +115,6 @@ export class Listener {
       contentType: request.headers['content-type'],
       userAgent: request.headers['user-agent'] ?? '',
       accept: request.headers.accept,
-      format: negotiate(request.headers.accept),
       signal,
       body: await readBody(request),
       warnings: [],

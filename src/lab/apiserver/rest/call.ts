@@ -1,6 +1,5 @@
 import type { ServerResponse } from 'node:http'
 import type { Identity } from '../auth/identity.ts'
-import type { Format } from '../http/accept.ts'
 import type { ResourcePath } from '../http/request-path.ts'
 import type { Kind } from '../kinds/kind.ts'
 
@@ -13,7 +12,6 @@ export interface Call {
   readonly contentType: string | undefined
   readonly userAgent: string
   readonly accept: string | undefined
-  readonly format: Format
   /** Aborted when the client goes away or the server stops. */
   readonly signal: AbortSignal
   /** The raw body; empty for none. */

@@ -1,4 +1,5 @@
 import type { ServerContext } from '../context.ts'
+import { negotiate } from '../http/accept.ts'
 import type { ResourcePath } from '../http/request-path.ts'
 import { type Kind, resourceKey, subjectOf } from '../kinds/kind.ts'
 import type { JsonObject } from '../schema/record.ts'
@@ -16,7 +17,12 @@ export function viewOf(kind: Kind, version: string, call: Call): View {
     throw badRequest(
       `Invalid value: ${JSON.stringify(include)}: includeObject must be None, Metadata or Object`,
     )
-  return { kind, version, format: call.format, table: { includeObject: include ?? '', clockMs: Date.now() } }
+  return {
+    kind,
+    version,
+    format: negotiate(call.accept),
+    table: { includeObject: include ?? '', clockMs: Date.now() },
+  }
 }
 
 /** @throws {StatusError} 404 */
