@@ -1,9 +1,11 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { OperationError } from '../base/index.ts'
-import { type ProcessId, readProcessId } from './process-table.ts'
+import { type Child, startChild } from '../netlink/index.ts'
+import { type ProcessId, readProcessId, sendSignal } from './process-table.ts'
 
 const readyTimeoutMs = 10_000
+const maxComplaintChars = 1000
 
 /** The program that holds namespaces could not do its work. */
 class PauseError extends OperationError {
@@ -43,20 +45,18 @@ export class PauseRunner {
    * process id and start time that this gives.
    */
   async startPause(path: string, signal: AbortSignal): Promise<ProcessId> {
-    // An own session: a signal for the terminal's group must not end pods.
-    const child = spawn(this.#binary, [path], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    const child = startChild({ file: this.#binary, args: [path], env: {} })
     try {
       await waitForReady(child, path, signal)
-      const id = child.pid === undefined ? undefined : readProcessId(child.pid)
+      const id = readProcessId(child.pid)
       if (id === undefined) throw new PauseError(`make namespace "${path}"`, 'the process ended at once')
-      child.unref()
       return id
     } catch (error) {
-      child.kill('SIGKILL')
+      sendSignal([{ pid: child.pid, startTicks: readProcessId(child.pid)?.startTicks ?? 0 }], 'SIGKILL')
       throw error
     } finally {
-      child.stdout?.destroy()
-      child.stderr?.destroy()
+      child.unref()
+      for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
     }
   }
 
@@ -69,22 +69,21 @@ export class PauseRunner {
   }
 }
 
-function waitForReady(child: ChildProcess, path: string, signal: AbortSignal): Promise<void> {
+function waitForReady(child: Child, path: string, signal: AbortSignal): Promise<void> {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(readyTimeoutMs)])
-  return new Promise((resolve, reject) => {
-    let said = ''
-    const fail = (reason: string, cause?: unknown): void =>
-      reject(new PauseError(`make namespace "${path}"`, reason, { cause }))
-    child.stdout?.on('data', (chunk: Buffer) => {
-      if (chunk.includes('ready')) resolve()
-    })
-    child.stderr?.on('data', (chunk: Buffer) => {
-      said = `${said}${chunk.toString()}`.slice(0, 1000)
-    })
-    child.once('error', (error) => fail(error.message, error))
-    child.once('close', (code) => fail(said.trim() || `lab-pause ended with code ${code}`))
-    deadline.addEventListener('abort', () => fail('it took too long or was cancelled', deadline.reason), {
-      once: true,
-    })
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  let said = ''
+  const fail = (reason: string, cause?: unknown): void =>
+    reject(new PauseError(`make namespace "${path}"`, reason, { cause }))
+  child.stdout.on('data', (chunk: Buffer) => {
+    if (chunk.includes('ready')) resolve()
   })
+  child.stderr.on('data', (chunk: Buffer) => {
+    said = `${said}${chunk.toString()}`.slice(0, maxComplaintChars)
+  })
+  // What it complains comes before its output ends.
+  child.stderr.once('close', () => fail(said.trim() || 'lab-pause ended at once'))
+  const stop = (): void => fail('it took too long or was cancelled', deadline.reason)
+  deadline.addEventListener('abort', stop, { once: true })
+  return promise.finally(() => deadline.removeEventListener('abort', stop))
 }

@@ -89,7 +89,7 @@ export async function endProcesses(
 const killGraceMs = 5000
 
 /** @returns those that were alive */
-function sendSignal(ids: readonly ProcessId[], name: NodeJS.Signals): readonly ProcessId[] {
+export function sendSignal(ids: readonly ProcessId[], name: NodeJS.Signals): readonly ProcessId[] {
   const living = ids.filter(isAlive)
   for (const { pid } of living) {
     try {

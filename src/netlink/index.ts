@@ -1,7 +1,9 @@
 /**
  * The kernel's network tables, and the namespaces they are in. Types to know: `Netlink`, `Link`, `Route`. Codecs are pure;
- * everything else is a synchronous system call. This room never decides what should be there, and starts no process.
+ * everything else is a synchronous system call. Programs that must run inside a namespace start from here too. This room
+ * never decides what should be there.
  */
+export { type Child, type ChildEnd, type ChildOptions, startChild } from './child.ts'
 export type { LinkAddress } from './codec/address.ts'
 export {
   IFA_F_DADFAILED,
@@ -19,6 +21,7 @@ export type { Rule } from './codec/rule.ts'
 export { listMounts, unmount } from './mount.ts'
 export {
   assertHostThreads,
+  isNamespace,
   namespaceIdentity,
   type OpenNamespace,
   openNamespace,

@@ -9,6 +9,10 @@ const libc = koffi.load('libc.so.6')
 const declare = <Arguments extends readonly unknown[]>(prototype: string): Call<Arguments> =>
   libc.func(prototype) as Call<Arguments>
 
+const syscall = declare<[number: number, first: number, second: number]>(
+  'intptr_t syscall(intptr_t number, intptr_t first, intptr_t second)',
+)
+
 /** Plain system calls; -1 is a failure whose reason `lastErrno()` tells. Prototypes as in section 2 of the man pages. */
 export const libcCalls: {
   readonly open: Call<[path: string, flags: number]>
@@ -25,6 +29,9 @@ export const libcCalls: {
     [fd: number, bytes: Uint8Array, byteCount: number, flags: number, from: Bytes, fromBytes: Bytes]
   >
   readonly umount: Call<[path: string, flags: number]>
+  readonly pipe2: Call<[ends: Uint8Array, flags: number]>
+  readonly pidfdOpen: Call<[pid: number, flags: number]>
+  readonly waitpid: Call<[pid: number, status: Uint8Array, options: number]>
 } = {
   open: declare('int open(const char *path, int flags)'),
   close: declare('int close(int fd)'),
@@ -38,6 +45,61 @@ export const libcCalls: {
   ),
   recvfrom: declare('intptr_t recvfrom(int fd, void *bytes, size_t count, int flags, void *from, void *n)'),
   umount: declare('int umount2(const char *path, int flags)'),
+  pipe2: declare('int pipe2(void *ends, int flags)'),
+  // The wrapper came with glibc 2.36; the number is the same on all architectures.
+  pidfdOpen: (pid, flags) => syscall(434, pid, flags),
+  waitpid: declare('int waitpid(int pid, void *status, int options)'),
+}
+
+const fileActions = {
+  init: declare<[actions: Uint8Array]>('int posix_spawn_file_actions_init(void *actions)'),
+  addDup2: declare<[actions: Uint8Array, from: number, to: number]>(
+    'int posix_spawn_file_actions_adddup2(void *actions, int from, int to)',
+  ),
+  destroy: declare<[actions: Uint8Array]>('int posix_spawn_file_actions_destroy(void *actions)'),
+}
+const attributes = {
+  init: declare<[attributes: Uint8Array]>('int posix_spawnattr_init(void *attributes)'),
+  setFlags: declare<[attributes: Uint8Array, flags: number]>(
+    'int posix_spawnattr_setflags(void *attributes, short flags)',
+  ),
+  setSigDefault: declare<[attributes: Uint8Array, signals: Uint8Array]>(
+    'int posix_spawnattr_setsigdefault(void *attributes, void *signals)',
+  ),
+  destroy: declare<[attributes: Uint8Array]>('int posix_spawnattr_destroy(void *attributes)'),
+}
+
+/** posix_spawn(3) and what prepares it; each gives an errno, 0 for none. */
+export const spawnCalls: {
+  readonly fileActions: typeof fileActions
+  readonly attributes: typeof attributes
+  readonly spawn: Call<
+    [
+      pid: Uint8Array,
+      path: string,
+      fileActions: Uint8Array,
+      attributes: Uint8Array,
+      args: readonly (string | null)[],
+      env: readonly (string | null)[],
+    ]
+  >
+} = {
+  fileActions,
+  attributes,
+  spawn: declare(
+    'int posix_spawn(void *pid, const char *path, void *actions, void *attributes, const char **a, const char **e)',
+  ),
+}
+
+/** Watches a descriptor; keeps the process alive unless told otherwise. */
+export interface PollHandle {
+  close(): void
+  unref(): void
+}
+
+/** Calls `listener` each time the descriptor can be read; close the handle before the descriptor. */
+export function pollReadable(fd: number, listener: () => void): PollHandle {
+  return koffi.node.poll(fd, { readable: true }, listener)
 }
 
 /** The errno of the last call that gave -1. */

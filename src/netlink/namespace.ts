@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { isMainThread } from 'node:worker_threads'
 import { assert } from '../base/index.ts'
 import { callSystem, closeFile, libcCalls, openFile } from './libc.ts'
+import { SystemCallError } from './system-call-error.ts'
 
 const CLONE_NEWNET = 0x40000000
 
@@ -111,5 +112,15 @@ export function namespaceIdentity(path?: string): string {
     return readlinkSync(`/proc/self/fd/${fd}`)
   } finally {
     closeFile(fd)
+  }
+}
+
+/** True when a network namespace is mounted at `path`; false for a plain file, or none. */
+export function isNamespace(path: string): boolean {
+  try {
+    return namespaceIdentity(path).startsWith('net:')
+  } catch (error) {
+    if (error instanceof SystemCallError && error.errnoName === 'ENOENT') return false
+    throw error
   }
 }

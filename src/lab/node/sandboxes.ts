@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Pod } from '../../api/index.ts'
 import type { Clock } from '../../base/index.ts'
-import { listMounts, unmount } from '../../netlink/index.ts'
+import { isNamespace, unmount } from '../../netlink/index.ts'
 import type { PauseRunner } from '../pause.ts'
 import { endProcesses, isAlive } from '../process-table.ts'
 import type { SandboxNetwork } from './sandbox-network.ts'
@@ -70,7 +70,7 @@ export class Sandboxes {
     if (record.process !== undefined) {
       await endProcesses([record.process], stopGraceMs, this.#ports.clock, signal)
     }
-    const isMounted = listMounts(record.netnsPath).length > 0
+    const isMounted = isNamespace(record.netnsPath)
     // A record that was lost may have had an ADD: DEL of nothing is harmless.
     const isAddPossible = record.networkList !== undefined || record.podUid === ''
     if (isAddPossible) await this.#ports.network.remove(record, isMounted ? record.netnsPath : '', signal)
