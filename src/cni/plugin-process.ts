@@ -1,8 +1,7 @@
-import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { access, constants, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { toError } from '../base/index.ts'
+import { type Child, SystemCallError, startChild } from '../netlink/index.ts'
 import { CniError } from './cni-error.ts'
 import type { Environment } from './environment.ts'
 import { cniCodes } from './error-codes.ts'
@@ -30,8 +29,6 @@ const maxStdoutBytes = 4 << 20
 const maxStderrBytes = 64 << 10
 const busyRetries = 5
 const busyPauseMs = 1000
-// nsenter's answer when it could not start a program that is there (util-linux, "EXIT STATUS").
-const nsenterCannotStart = 126
 
 /**
  * The executable of a plugin type: the first hit of the folders.
@@ -77,11 +74,7 @@ export async function runPlugin(call: PluginCall, signal: AbortSignal): Promise<
 
 async function runOnce(call: PluginCall, signal: AbortSignal): Promise<PluginOutput | 'busy'> {
   signal.throwIfAborted()
-  const isEntering = call.netnsPath !== undefined
-  const [file, args] = isEntering
-    ? (['nsenter', [`--net=${call.netnsPath}`, '--', call.path]] as const)
-    : ([call.path, []] as const)
-  const child = start(file, args, call.env)
+  const child = start(call)
   if ('failure' in child) return child.failure === 'busy' ? 'busy' : { stdout: '', stderr: '', ...child }
   const stdout = collect(child.stdout, maxStdoutBytes)
   const stderr = collect(child.stderr, maxStderrBytes)
@@ -97,53 +90,46 @@ async function runOnce(call: PluginCall, signal: AbortSignal): Promise<PluginOut
   signal.addEventListener('abort', abort, { once: true })
   try {
     const ended = await waitForEnd(child)
-    const errorText = stderr()
-    if (isEntering && ended === `exit status ${nsenterCannotStart}` && errorText.startsWith('nsenter:'))
-      return 'busy'
-    return { stdout: stdout(), stderr: errorText, failure: stopped === '' ? ended : stopped }
+    return { stdout: stdout(), stderr: stderr(), failure: stopped === '' ? ended : stopped }
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', abort)
+    child.stdin.destroy()
   }
 }
 
-// Some failures are thrown here, among them that the file is open for writing; others come as an event.
-function start(
-  file: string,
-  args: readonly string[],
-  env: Environment,
-): ChildProcessWithoutNullStreams | { readonly failure: string } {
+function start(call: PluginCall): Child | { readonly failure: string } {
+  const { path, env, netnsPath } = call
   try {
-    // Its own process group, so that children of the plugin (its IPAM) end with it.
-    return spawn(file, args, { env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-  } catch (thrown) {
-    const error = toError(thrown)
-    const isBusy = 'code' in error && error.code === 'ETXTBSY'
-    return { failure: isBusy ? 'busy' : `cannot start: ${error.message}` }
+    // A session of its own, so that children of the plugin (its IPAM) end with it.
+    return startChild({ file: path, args: [], env, ...(netnsPath === undefined ? {} : { netnsPath }) })
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error
+    return { failure: error.errnoName === 'ETXTBSY' ? 'busy' : `cannot start: ${error.message}` }
   }
 }
 
-function waitForEnd(child: ChildProcess): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>()
-  child.once('error', (error) => {
-    resolve(`cannot start: ${error.message}`)
+/** The end of the process and of its output, which a grandchild may hold open longer. */
+async function waitForEnd(child: Child): Promise<string> {
+  const streams = [child.stdout, child.stderr].map((stream) => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    stream.once('close', () => resolve())
+    return promise
   })
-  child.once('close', (code, by) => {
-    resolve(by !== null ? `signal ${by}` : code === 0 ? '' : `exit status ${code ?? 'unknown'}`)
-  })
-  return promise
+  const [end] = await Promise.all([child.ended, ...streams])
+  if (end.kind === 'killed') return `signal ${end.signal}`
+  return end.code === 0 ? '' : `exit status ${end.code}`
 }
 
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return
+function killGroup(child: Child): void {
   try {
     process.kill(-child.pid, 'SIGKILL')
-  } catch {
-    child.kill('SIGKILL') // the group is gone already, or never came to be
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
   // A grandchild that left the group may hold the pipes: do not wait for it.
-  child.stdout?.destroy()
-  child.stderr?.destroy()
+  child.stdout.destroy()
+  child.stderr.destroy()
 }
 
 function collect(stream: NodeJS.ReadableStream, maxBytes: number): () => string {
