@@ -1,0 +1,340 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type {
+  AllocateRequest,
+  Namespace,
+  Node,
+  Pod,
+  SpiderIpPool,
+  SpiderReservedIp,
+  Workload,
+} from '../../api/index.ts'
+import { silentLogger, toError } from '../../base/index.ts'
+import { Ledger, MemoryBlockStore } from '../../ledger/index.ts'
+import { type Allocator, createAllocator } from './allocator.ts'
+import { toRpcFailure } from './errors.ts'
+import type { AllocatorWorld } from './world.ts'
+
+const never = new AbortController().signal
+
+/** A cluster as the allocator sees it, that a test changes at will. */
+class TestWorld implements AllocatorWorld {
+  readonly pods = new Map<string, Pod>()
+  readonly poolMap = new Map<string, SpiderIpPool>()
+  readonly workloads = new Map<string, Workload>()
+  reserved: readonly SpiderReservedIp[] = []
+  nics: readonly string[] = ['eth0']
+  readonly versions = [4, 6] as const
+  readonly isStatefulSetSticky = true
+  readonly installNamespace = 'kube-system'
+  readonly events: string[] = []
+
+  pools(): ReadonlyMap<string, SpiderIpPool> {
+    return this.poolMap
+  }
+  reservedIps(): readonly SpiderReservedIp[] {
+    return this.reserved
+  }
+  namespace(name: string): Promise<Namespace | undefined> {
+    return Promise.resolve({ metadata: { name } })
+  }
+  node(name: string): Promise<Node | undefined> {
+    return Promise.resolve({ metadata: { name } })
+  }
+  networksOf() {
+    return { nics: this.nics, nadOf: () => 'kube-system/macvlan-ens192' }
+  }
+  readPod(namespace: string, name: string): Promise<Pod | undefined> {
+    return Promise.resolve(this.pods.get(`${namespace}/${name}`))
+  }
+  readWorkload({ namespace, name }: { namespace: string; name: string }): Promise<Workload | undefined> {
+    return Promise.resolve(this.workloads.get(`${namespace}/${name}`))
+  }
+
+  addPool(name: string, spec: SpiderIpPool['spec']): void {
+    this.poolMap.set(name, { metadata: { name }, spec })
+  }
+  addPod(name: string, uid: string, more: Partial<Pod['metadata']> = {}, node = 'node1'): Pod {
+    const pod: Pod = {
+      metadata: { name, namespace: 'default', uid, ...more },
+      spec: { nodeName: node },
+      status: { phase: 'Pending' },
+    }
+    this.pods.set(`default/${name}`, pod)
+    return pod
+  }
+  remove(name: string): void {
+    this.pods.delete(`default/${name}`)
+  }
+}
+
+interface Kit {
+  readonly world: TestWorld
+  readonly ledger: Ledger
+  readonly store: MemoryBlockStore
+  readonly allocator: Allocator
+}
+
+async function kit(): Promise<Kit> {
+  const world = new TestWorld()
+  world.addPool('p4', {
+    subnet: '10.6.0.0/16',
+    ips: ['10.6.168.151-10.6.168.153'],
+    gateway: '10.6.0.1',
+    default: true,
+  })
+  const store = new MemoryBlockStore()
+  let nowMs = 1000
+  const clock = { nowMs: () => ++nowMs, sleep: () => Promise.resolve() }
+  const random = { next: () => 0.5 }
+  const ledger = await Ledger.open({ store, term: 1, clock, random, logger: silentLogger }, never)
+  const events = {
+    podEvent: (pod: Pod, type: string, reason: string, message: string) =>
+      void world.events.push(`${pod.metadata.name} ${type} ${reason} ${message}`),
+  }
+  return {
+    world,
+    ledger,
+    store,
+    allocator: createAllocator({ ledger, world, clock, logger: silentLogger, events }),
+  }
+}
+
+function requestOf(podName: string, more: Partial<AllocateRequest> = {}): AllocateRequest {
+  return {
+    containerId: `c-${podName}`,
+    ifName: 'eth0',
+    netns: '/run/netns/x',
+    podNamespace: 'default',
+    podName,
+    podUid: '',
+    defaultIpv4Pools: [],
+    defaultIpv6Pools: [],
+    cleanGateway: false,
+    budgetMs: 10_000,
+    ...more,
+  }
+}
+const detach = (containerId: string, ifName = 'eth0') => ({ containerId, ifName, reason: 'detach' as const })
+
+async function failureOf(promise: Promise<unknown>) {
+  try {
+    await promise
+  } catch (error) {
+    return toRpcFailure(toError(error))
+  }
+  return assert.fail('it did not fail')
+}
+
+void test('an ADD is answered with address, gateway and default route of the pool', async () => {
+  const { world, allocator } = await kit()
+  world.addPod('web-1', 'u1')
+  assert.deepEqual(await allocator.allocate('node1', requestOf('web-1', { podUid: 'u1' }), never), {
+    ips: [{ version: 4, address: '10.6.168.151/16', gateway: '10.6.0.1', nic: 'eth0', pool: 'p4', vlan: 0 }],
+    routes: [{ ifName: 'eth0', dst: '0.0.0.0/0', gw: '10.6.0.1' }],
+  })
+})
+
+void test('a pod that is not there, is another, is dead or is elsewhere gets no address and code 105', async () => {
+  const { world, allocator, store } = await kit()
+  world.addPod('other', 'u1')
+  world.addPod('dying', 'u2', { deletionTimestamp: '2026-01-01T00:00:00Z' })
+  world.addPod('away', 'u3', {}, 'node2')
+  const cases: readonly (readonly [AllocateRequest, RegExp])[] = [
+    [requestOf('missing'), /does not exist/],
+    [requestOf('other', { podUid: 'old' }), /its uid is u1, K8S_POD_UID is old/],
+    [requestOf('dying'), /dead Pod "default\/dying", we cannot allocate/],
+    [requestOf('away'), /Cannot serve node "node1" for pod "default\/away": it is on node "node2"/],
+  ]
+  for (const [request, text] of cases) {
+    const { code, msg, details } = await failureOf(allocator.allocate('node1', request, never))
+    assert.equal(code, 105)
+    assert.match(msg, text)
+    assert.match(details, /^pod-identity: /)
+  }
+  assert.equal(store.entries().size, 0)
+})
+
+void test('a full pool is code 100, no pool is 101, a bad annotation is 7, and the pod hears why', async () => {
+  const { world, allocator } = await kit()
+  for (const name of ['a', 'b', 'c']) {
+    world.addPod(name, `u-${name}`)
+    await allocator.allocate('node1', requestOf(name), never)
+  }
+  world.addPod('d', 'u-d')
+  const full = await failureOf(allocator.allocate('node1', requestOf('d'), never))
+  assert.equal(full.code, 100)
+  assert.match(full.msg, /all IP addresses used out/)
+  world.addPod('e', 'u-e', { annotations: { 'ipam.spidernet.io/ippool': '{"ipv4":["gone"]}' } })
+  assert.equal((await failureOf(allocator.allocate('node1', requestOf('e'), never))).code, 101)
+  world.addPod('f', 'u-f', { annotations: { 'ipam.spidernet.io/ippool': '{"ipv4":7}' } })
+  const wrong = await failureOf(allocator.allocate('node1', requestOf('f'), never))
+  assert.equal(wrong.code, 7)
+  assert.match(wrong.msg, /wrong input, invalid format of Pod annotation 'ipam.spidernet.io\/ippool'/)
+  assert.deepEqual(
+    world.events.map((event) => event.split(' ').slice(0, 3).join(' ')),
+    ['d Warning FailedAllocateIP', 'e Warning FailedAllocateIP', 'f Warning FailedAllocateIP'],
+  )
+})
+
+void test('DEL of a living pod keeps the address for its next sandbox', async () => {
+  const { world, allocator, ledger } = await kit()
+  world.addPod('web', 'u1')
+  const first = await allocator.allocate('node1', requestOf('web'), never)
+  await allocator.release('node1', detach('c-web'), never)
+  assert.equal(ledger.poolUsage('p4'), 1)
+  const again = await allocator.allocate('node1', requestOf('web', { containerId: 'c2' }), never)
+  assert.deepEqual(again, first)
+  await allocator.release('node1', detach('c-web'), never) // late
+  assert.equal(ledger.ofContainer('c2', 'eth0').length, 1)
+})
+
+void test('DEL of a pod that ends frees at once; a late DEL of an earlier pod of that name frees its own', async () => {
+  const { world, allocator, ledger } = await kit()
+  world.addPod('job', 'u1')
+  await allocator.allocate('node1', requestOf('job', { containerId: 'c1' }), never)
+  world.addPod('job', 'u2')
+  await allocator.allocate('node1', requestOf('job', { containerId: 'c2' }), never)
+  assert.equal(ledger.poolUsage('p4'), 2)
+  await allocator.release('node1', detach('c1'), never)
+  assert.deepEqual(
+    ledger.ofPool('p4').map(({ entry }) => entry.podUid),
+    ['u2'],
+  )
+  world.addPod('job', 'u2', { deletionTimestamp: '2026-01-01T00:00:00Z' })
+  await allocator.release('node1', detach('c2'), never)
+  assert.equal(ledger.poolUsage('p4'), 0)
+  await allocator.release('node1', detach('c2'), never)
+})
+
+void test('DEL from another node is refused', async () => {
+  const { world, allocator } = await kit()
+  world.addPod('web', 'u1')
+  await allocator.allocate('node1', requestOf('web'), never)
+  assert.equal((await failureOf(allocator.release('node2', detach('c-web'), never))).code, 105)
+})
+
+const ownedBy = (uid: string) => ({
+  ownerReferences: [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'db', uid, controller: true }],
+})
+const setOf = (uid: string, replicas: number): Workload => ({
+  metadata: { name: 'db', uid },
+  spec: { replicas },
+})
+
+void test('a StatefulSet replica gets its address back on another node, and nobody else gets it meanwhile', async () => {
+  const { world, allocator, ledger } = await kit()
+  world.workloads.set('default/db', setOf('s', 2))
+  world.addPod('db-0', 'u1', ownedBy('s'))
+  const first = await allocator.allocate('node1', requestOf('db-0', { containerId: 'c1' }), never)
+  world.remove('db-0')
+  await allocator.release('node1', detach('c1'), never)
+  world.addPod('other', 'x')
+  const other = await allocator.allocate('node1', requestOf('other'), never)
+  assert.notEqual(other.ips[0]?.address, first.ips[0]?.address)
+  world.addPod('db-0', 'u2', ownedBy('s'), 'node2')
+  assert.deepEqual(await allocator.allocate('node2', requestOf('db-0', { containerId: 'c2' }), never), first)
+  const [entry] = ledger.ofContainer('c2', 'eth0')
+  assert.equal(entry?.entry.podUid, 'u2')
+  assert.equal(entry?.entry.node, 'node2')
+})
+
+for (const [what, change] of [
+  ['is scaled away', (world: TestWorld) => world.workloads.set('default/db', setOf('s', 0))],
+  ['is deleted', (world: TestWorld) => world.workloads.delete('default/db')],
+  ['is created anew', (world: TestWorld) => world.workloads.set('default/db', setOf('s2', 2))],
+] as const) {
+  void test(`a replica whose StatefulSet ${what} loses its address with its pod`, async () => {
+    const { world, allocator, ledger } = await kit()
+    world.workloads.set('default/db', setOf('s', 2))
+    world.addPod('db-0', 'u1', ownedBy('s'))
+    await allocator.allocate('node1', requestOf('db-0'), never)
+    change(world)
+    world.remove('db-0')
+    await allocator.release('node1', detach('c-db-0'), never)
+    assert.equal(ledger.poolUsage('p4'), 0)
+  })
+}
+
+void test('a replica whose pool is no longer selected gets another address, and the old one is freed', async () => {
+  const { world, allocator, ledger } = await kit()
+  world.workloads.set('default/db', setOf('s', 2))
+  world.addPool('q4', { subnet: '10.7.0.0/16', ips: ['10.7.0.9'] })
+  world.addPod('db-0', 'u1', ownedBy('s'))
+  await allocator.allocate('node1', requestOf('db-0', { containerId: 'c1' }), never)
+  const annotations = { 'ipam.spidernet.io/ippool': '{"ipv4":["q4"]}' }
+  world.addPod('db-0', 'u2', { ...ownedBy('s'), annotations })
+  const moved = await allocator.allocate('node1', requestOf('db-0', { containerId: 'c2' }), never)
+  assert.equal(moved.ips[0]?.address, '10.7.0.9/16')
+  assert.equal(ledger.poolUsage('p4'), 0)
+  assert.equal(ledger.poolUsage('q4'), 1)
+})
+
+void test('a disabled pool keeps its replicas and takes no new ones', async () => {
+  const { world, allocator } = await kit()
+  world.workloads.set('default/db', setOf('s', 2))
+  world.addPod('db-0', 'u1', ownedBy('s'))
+  const first = await allocator.allocate('node1', requestOf('db-0', { containerId: 'c1' }), never)
+  const pool = world.poolMap.get('p4')
+  assert(pool !== undefined)
+  world.addPool('p4', { ...pool.spec, disable: true })
+  world.addPod('db-0', 'u2', ownedBy('s'))
+  assert.deepEqual(await allocator.allocate('node1', requestOf('db-0', { containerId: 'c2' }), never), first)
+  world.addPod('db-1', 'u3', ownedBy('s'))
+  const refused = await failureOf(allocator.allocate('node1', requestOf('db-1'), never))
+  assert.equal(refused.code, 101)
+  assert.match(refused.msg, /disabled IPPool/)
+})
+
+void test('the first ADD takes the addresses of all named NICs, and the ADDs of the others find them', async () => {
+  const { world, allocator, ledger, store } = await kit()
+  world.nics = ['eth0', 'net1']
+  world.addPool('v200', { subnet: '10.8.0.0/16', ips: ['10.8.0.5-10.8.0.6'], gateway: '10.8.0.1' })
+  const annotations = {
+    'ipam.spidernet.io/ippools':
+      '[{"interface":"eth0","ipv4":["p4"]},{"interface":"net1","ipv4":["v200"],"cleangateway":true}]',
+    'ipam.spidernet.io/routes':
+      '[{"dst":"10.9.0.0/16","gw":"10.8.0.9"},{"dst":"10.10.0.0/16","gw":"172.16.0.1"}]',
+  }
+  world.addPod('two', 'u1', { annotations })
+  await allocator.allocate('node1', requestOf('two', { containerId: 'c' }), never)
+  assert.equal(store.entries().size, 2)
+  const net1 = await allocator.allocate(
+    'node1',
+    requestOf('two', { containerId: 'c', ifName: 'net1' }),
+    never,
+  )
+  assert.deepEqual(
+    net1.ips.map(({ address }) => address),
+    ['10.8.0.5/16'],
+  )
+  assert.deepEqual(net1.routes, [{ ifName: 'net1', dst: '10.9.0.0/16', gw: '10.8.0.9' }])
+  assert.equal(store.entries().size, 2)
+  world.remove('two')
+  await allocator.release('node1', detach('c', 'net1'), never)
+  assert.equal(ledger.poolUsage('p4'), 1, 'eth0 still has its sandbox')
+  await allocator.release('node1', detach('c'), never)
+  assert.equal(store.entries().size, 0)
+})
+
+void test('an ADD that is undone leaves nothing, also of NICs that were not added yet', async () => {
+  const { world, allocator, store } = await kit()
+  world.nics = ['eth0', 'net1']
+  world.addPool('v200', { subnet: '10.8.0.0/16', ips: ['10.8.0.5'] })
+  const text = '[{"interface":"eth0","ipv4":["p4"]},{"interface":"net1","ipv4":["v200"]}]'
+  world.addPod('two', 'u1', { annotations: { 'ipam.spidernet.io/ippools': text } })
+  await allocator.allocate('node1', requestOf('two', { containerId: 'c' }), never)
+  await allocator.release('node1', { containerId: 'c', ifName: 'eth0', reason: 'undo' }, never)
+  assert.equal(store.entries().size, 0)
+})
+
+void test('CHECK confirms what is recorded for the sandbox, and nothing else', async () => {
+  const { world, allocator } = await kit()
+  world.addPod('web', 'u1')
+  await allocator.allocate('node1', requestOf('web'), never)
+  const ask = (ips: readonly string[]) =>
+    allocator.check('node1', { containerId: 'c-web', ifName: 'eth0', ips })
+  ask(['10.6.168.151'])
+  assert.throws(() => ask(['10.6.168.152']), /Cannot confirm address 10.6.168.152 of eth0/)
+  assert.throws(() => ask(['nonsense']), /Cannot confirm address nonsense/)
+})
