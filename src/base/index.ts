@@ -4,6 +4,7 @@
  */
 export { Backoff } from './backoff.ts'
 export type { Brand } from './brand.ts'
+export { type Deadline, deadlineAfter } from './deadline.ts'
 export {
   AssertionError,
   assert,

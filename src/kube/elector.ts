@@ -2,6 +2,7 @@ import { type KubeObject, resources } from '../api/index.ts'
 import {
   assert,
   type Clock,
+  deadlineAfter,
   type Logger,
   type Random,
   systemClock,
@@ -120,7 +121,8 @@ class Elector {
   /** @returns undefined when another holds it, or the API server did not answer */
   async tryAcquire(signal: AbortSignal): Promise<Holding | undefined> {
     try {
-      const budget = AbortSignal.any([signal, AbortSignal.timeout(requestBudgetMs)])
+      using deadline = deadlineAfter(requestBudgetMs, signal)
+      const budget = deadline.signal
       const lease = await this.#api.get<Lease>(resources.lease, this.#ref, budget)
       if (lease !== undefined && !this.#isTakeable(lease)) return undefined
       const window = this.#window()
@@ -194,7 +196,8 @@ class Elector {
 
   async #renew(holding: Holding, signal: AbortSignal): Promise<'renewed' | 'changed' | 'failed' | 'deposed'> {
     const window = this.#window()
-    const budget = AbortSignal.any([signal, AbortSignal.timeout(requestBudgetMs)])
+    using deadline = deadlineAfter(requestBudgetMs, signal)
+    const budget = deadline.signal
     try {
       holding.lease = await this.#patch(holding.lease, { renewTime: microTime() }, budget)
       holding.window = window
@@ -203,7 +206,7 @@ class Elector {
       if (signal.aborted) return 'failed'
       const status = error instanceof ApiError ? error.status : 0
       if (status === 404) return 'deposed'
-      if (status === 409) return this.#lookAgain(holding, budget)
+      if (status === 409) return await this.#lookAgain(holding, budget)
       this.#options.logger.warn('cannot renew the lease', { term: holding.term, err: toError(error).message })
       return 'failed'
     }

@@ -4,7 +4,6 @@
  * more than the server said, nor repeat a write that may have been carried out.
  */
 export {
-  bearer,
   type Credentials,
   inClusterConfig,
   type KubeAccess,

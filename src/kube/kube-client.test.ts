@@ -91,7 +91,9 @@ void test('429 is repeated after Retry-After, also for a write', async () => {
   const remove = server.always((seen, response) => {
     const status = seen.method === 'POST' ? replies.shift() : undefined
     if (status === undefined) return false
-    sendStatus(response, status, 'TooManyRequests', { headers: { 'retry-after': status === 429 ? '1' : '0' } })
+    sendStatus(response, status, 'TooManyRequests', {
+      headers: { 'retry-after': status === 429 ? '1' : '0' },
+    })
     return true
   })
   server.next(

@@ -1,6 +1,7 @@
 import {
   Backoff,
   type Clock,
+  deadlineAfter,
   type Logger,
   OperationError,
   type Random,
@@ -175,10 +176,10 @@ class WorkQueue<K> implements Queue<K> {
   }
 
   async #run(key: K): Promise<void> {
-    const deadline = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(this.#options.deadlineMs)])
+    using deadline = deadlineAfter(this.#options.deadlineMs, this.#stop.signal)
     let afterMs: number | undefined
     try {
-      const next = await this.#options.handle(key, deadline)
+      const next = await this.#options.handle(key, deadline.signal)
       this.#backoffs.delete(key)
       this.#done += 1
       if (next !== 'settled') afterMs = next.afterMs

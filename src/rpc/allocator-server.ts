@@ -8,6 +8,7 @@ import {
   type RpcFailure,
 } from '../api/index.ts'
 import {
+  deadlineAfter,
   InvalidInputError,
   type Logger,
   OperationError,
@@ -61,7 +62,10 @@ export async function serveAllocator<Caller>(
       path: allocatorPaths.allocate,
       deadlineMs: allocateDeadlineMs,
       parse: parseAllocateRequest,
-      handle: (caller, request, signal) => handlers.allocate(caller, request, withBudget(request, signal)),
+      handle: async (caller, request, signal) => {
+        using budget = deadlineAfter(request.budgetMs, signal)
+        return await handlers.allocate(caller, request, budget.signal)
+      },
     }),
     rpcRoute(serving, {
       path: allocatorPaths.release,
@@ -113,10 +117,6 @@ function rpcRoute<Caller, Request>(serving: Serving<Caller>, method: RpcMethod<C
     }
   }
   return { method: 'POST', path, maxBodyBytes, deadlineMs, handle: answer }
-}
-
-function withBudget(request: AllocateRequest, signal: AbortSignal): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(request.budgetMs)])
 }
 
 async function callerOf<Caller>(

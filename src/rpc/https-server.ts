@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import https from 'node:https'
 import type { RpcFailure } from '../api/index.ts'
-import { assert, type Logger, OperationError, type Retry, toError } from '../base/index.ts'
+import { assert, deadlineAfter, type Logger, OperationError, type Retry, toError } from '../base/index.ts'
 import { readBody } from './read-body.ts'
 
 /** One request as a route sees it. */
@@ -226,11 +226,11 @@ class Server implements RunningServer {
     const gone = new AbortController()
     const onClose = () => gone.abort(new DOMException('the caller is gone', 'AbortError'))
     response.once('close', onClose)
-    const signal = AbortSignal.any([gone.signal, this.#forced.signal, AbortSignal.timeout(route.deadlineMs)])
+    using deadline = deadlineAfter(route.deadlineMs, gone.signal, this.#forced.signal)
     const { method = '', headers } = request
     const seen = { method, path: url.pathname, query: url.searchParams, headers, body }
     try {
-      send(response, await route.handle(seen, signal))
+      send(response, await route.handle(seen, deadline.signal))
     } catch (error) {
       this.#logger.error('a route failed', { path: route.path, err: toError(error) })
       const msg = `Cannot answer ${route.path}: internal error`

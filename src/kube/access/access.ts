@@ -200,7 +200,7 @@ export function checkServer(text: string, field: string): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
 }
 
-/** @throws {InvalidInputError} when the token is empty or could not stand in a header */
+/** The `Authorization` header for a token. @throws {InvalidInputError} when it is empty or could not stand in a header */
 export function bearer(token: string, field: string): string {
   const trimmed = token.trim()
   if (!/^[\x21-\x7e]+$/.test(trimmed)) {
