@@ -47,7 +47,8 @@ export class Dispatcher {
     const fields = { plugin: request.plugin, command, containerId, ifName }
     try {
       const stdout = await this.#run(request, signal)
-      logger.debug('plugin call done', { ...fields, durationMs: Math.round(performance.now() - startedMs) })
+      const level = command === 'ADD' || command === 'DEL' ? 'info' : 'debug'
+      logger[level]('plugin call done', { ...fields, durationMs: Math.round(performance.now() - startedMs) })
       return { exitCode: 0, stdout }
     } catch (error) {
       const object = cniErrorObject(error)

@@ -1,5 +1,8 @@
 // 1000 pods over 10 nodes for exactly 1000 addresses, through the real plugin executable and Debian's macvlan.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { doubledAddresses, kernelAddresses, pings, recordedAddresses } from './kernel-checker.ts'
 import { kubectlPath, type Lab, labUp, waitFor } from './lab-harness.ts'
@@ -44,6 +47,39 @@ interface PodList {
   }[]
 }
 
+/** Counts the writes to a resource by the watch events they make. */
+function countWrites(kubeconfig: string, resource: string): { stop(): number } {
+  const args = ['get', resource, '-A', '--watch-only', '-o', 'name']
+  const child = spawn(kubectlPath, args, { env: { ...process.env, KUBECONFIG: kubeconfig } })
+  let lines = 0
+  child.stdout.on('data', (chunk: Buffer) => {
+    lines += chunk.toString().split('\n').length - 1
+  })
+  return {
+    stop: () => {
+      child.kill('SIGKILL')
+      return lines
+    },
+  }
+}
+
+/** Milliseconds of each successful call of a plugin, as the agents logged them. */
+function callTimes(dir: string, plugin: string, command: string): readonly number[] {
+  return nodes
+    .flatMap((node) => readFileSync(join(dir, 'logs', `agent-${node}.log`), 'utf8').split('\n'))
+    .filter((line) => line.includes('"plugin call done"'))
+    .map((line) => JSON.parse(line) as { plugin: string; command: string; durationMs: number })
+    .filter((call) => call.plugin === plugin && call.command === command)
+    .map(({ durationMs }) => durationMs)
+    .sort((a, b) => a - b)
+}
+
+function percentiles(times: readonly number[]): string {
+  const at = (part: number) =>
+    times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? Number.NaN
+  return `${times.length} calls, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${at(1)} ms`
+}
+
 let lab: Lab | undefined
 before(() => {
   lab = labUp(nodes)
@@ -54,6 +90,9 @@ void test('1000 pods take exactly 1000 addresses, none twice, and give all of th
   assert.ok(lab !== undefined)
   const { kubectl, json, kubeconfig, podNamespaces } = lab
   kubectl(['apply', '-f', '-'], pool)
+  const counters = ['spideripblocks', 'spiderendpoints', 'spiderippools'].map(
+    (resource) => [resource, countWrites(kubeconfig, resource)] as const,
+  )
   const startedMs = performance.now()
   kubectl(['apply', '-f', '-'], Array.from({ length: deployments }, (_, index) => deployment(index)).join(''))
   const pods = await waitFor('all pods run', 300_000, () => {
@@ -62,6 +101,13 @@ void test('1000 pods take exactly 1000 addresses, none twice, and give all of th
     return running.length === podCount ? running : undefined
   })
   t.diagnostic(`${podCount} pods ran after ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
+
+  for (const [resource, counter] of counters) {
+    const writes = counter.stop()
+    t.diagnostic(`${resource}: ${writes} writes, ${(writes / podCount).toFixed(2)} per pod`)
+  }
+  t.diagnostic(`IPAM ADD in the agent: ${percentiles(callTimes(lab.dir, 'spiderpool', 'ADD'))}`)
+  t.diagnostic(`whole ADD with macvlan: ${percentiles(callTimes(lab.dir, 'spiderpool-meta', 'ADD'))}`)
 
   const claimed = pods.map(({ status }) => status.podIP ?? '').sort()
   assert.equal(new Set(claimed).size, podCount, 'no address stands in two pods')
