@@ -117,6 +117,18 @@ void test('a server that answers 410 for ever is not asked in a tight loop', asy
   await watching()
 })
 
+void test('a server that limits its load is asked again when it said, and not before', async () => {
+  server.next(
+    (seen) => seen.url.searchParams.get('watch') === 'true',
+    (response) => sendStatus(response, 429, 'TooManyRequests', { headers: { 'retry-after': '1' } }),
+  )
+  await open().synced(soon())
+  await watching()
+  const [first, second] = server.requests.filter((seen) => seen.url.searchParams.get('watch') === 'true')
+  assert.ok((second?.atMs ?? 0) - (first?.atMs ?? 0) >= 990)
+  assert.equal(cache.stats().lists, 1)
+})
+
 void test('the server may restart on its port: the cache goes on', async () => {
   server.put('a')
   await open().synced(soon())

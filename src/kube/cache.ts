@@ -45,6 +45,8 @@ const defaultTiming: CacheTiming = {
 }
 // A server that keeps refusing to go on from our version, whatever it calls the reason, is asked for a new list.
 const maxRefusalsInARow = 4
+// What a server may ask us to wait by Retry-After.
+const maxAskedMs = 60_000
 // Past the time that we asked for: the server should have ended the watch long ago.
 const watchOverdueMs = 30_000
 
@@ -153,13 +155,14 @@ class Cache<T extends KubeObject> implements KubeCache<T> {
       } catch (error) {
         if (signal.aborted) return
         if (this.#mustListAfter(toError(error))) this.#version = undefined
-        await this.#pause(signal)
+        await this.#pause(signal, error instanceof ApiError ? error.retryAfterMs : undefined)
       }
     }
   }
 
-  async #pause(signal: AbortSignal): Promise<void> {
-    await this.#clock.sleep(this.#backoff.nextMs(), signal).catch((error: unknown) => {
+  async #pause(signal: AbortSignal, askedMs = 0): Promise<void> {
+    const waitMs = Math.max(this.#backoff.nextMs(), Math.min(askedMs, maxAskedMs))
+    await this.#clock.sleep(waitMs, signal).catch((error: unknown) => {
       if (!signal.aborted) throw error
     })
   }
