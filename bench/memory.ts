@@ -214,9 +214,14 @@ try {
   })
   const medians = await compare(api, client)
   await waitFor('endpoints are written', 600_000, async () => {
-    const { items } = await api.list(resources.endpoint, { limit: 1, namespace: 'default' }, never)
-    const all = await api.listAll(resources.endpoint, { namespace: 'default' }, never)
-    return items.length > 0 && all.items.length >= addresses ? true : undefined
+    const path = '/apis/spiderpool.spidernet.io/v2beta1/spiderendpoints?limit=1'
+    const { metadata } = await api.request<{ metadata: { remainingItemCount?: number } }>(
+      'GET',
+      path,
+      undefined,
+      never,
+    )
+    return (metadata.remainingItemCount ?? 0) + 1 >= addresses ? true : undefined
   })
   const controller = memoryOf(lab.pids().get('controller') ?? 0)
   client.close()
