@@ -1,4 +1,5 @@
-import type { BlockEntry, BlockOwner } from '../api/index.ts'
+import { parseBlockName } from '../address/index.ts'
+import type { BlockEntry, BlockOwner, SpiderIpBlock } from '../api/index.ts'
 import { type Clock, type Logger, type Random, toError } from '../base/index.ts'
 import type { AddAnswer, AddCall } from './add-call.ts'
 import { parseBlock } from './blocks/block-codec.ts'
@@ -72,15 +73,7 @@ export class Ledger {
    */
   static async open(options: LedgerOptions, signal: AbortSignal): Promise<Ledger> {
     const ledger = new Ledger(options)
-    for (const object of await options.store.list(signal)) {
-      const read = parseBlock(object)
-      const state = ledger.#book.blockNamed(read.block.name)
-      if (read.term > options.term) throw new LedgerDeposedError(options.term, read.term)
-      for (const problem of read.problems) {
-        options.logger.error('block is damaged', { block: read.block.name, problem })
-      }
-      ledger.#book.adopt(state, read)
-    }
+    for (const object of await options.store.list(signal)) ledger.#adoptListed(object)
     await ledger.#recover(signal)
     return ledger
   }
@@ -134,7 +127,7 @@ export class Ledger {
   async resync(signal: AbortSignal): Promise<void> {
     const listed = new Map<string, string | undefined>()
     for (const { metadata } of await this.#options.store.list(signal)) {
-      listed.set(metadata.name, metadata.resourceVersion)
+      if (this.#isBlockName(metadata.name)) listed.set(metadata.name, metadata.resourceVersion)
     }
     this.#lifetime.signal.throwIfAborted()
     for (const name of listed.keys()) this.#book.blockNamed(name)
@@ -223,6 +216,28 @@ export class Ledger {
     }
     running.then(forget, forget)
     return Promise.race([running, gaveUp])
+  }
+
+  #adoptListed(object: SpiderIpBlock): void {
+    const { term, logger } = this.#options
+    if (!this.#isBlockName(object.metadata.name)) return
+    const read = parseBlock(object)
+    if (read.term > term) throw new LedgerDeposedError(term, read.term)
+    for (const problem of read.problems) {
+      logger.error('block is damaged', { block: read.block.name, problem })
+    }
+    this.#book.adopt(this.#book.blockNamed(read.block.name), read)
+  }
+
+  /** An object with another name was made by hand, and holds no address: it must not keep a leader from serving. */
+  #isBlockName(name: string): boolean {
+    try {
+      parseBlockName(name)
+      return true
+    } catch (error) {
+      this.#options.logger.error('object is no block and is left alone', { block: name, err: error })
+      return false
+    }
   }
 
   #ownersOf(containerId: string): ReadonlySet<string> {

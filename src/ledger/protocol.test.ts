@@ -274,6 +274,14 @@ void test('an entry that cannot be read keeps its address taken', async () => {
   assert.deepEqual(ips(await ledger.add(call('a', [pool4]), never)), ['10.0.0.2'])
 })
 
+void test('an object that is no block keeps no leader from serving', async () => {
+  const shared = new MemoryBlockStore()
+  await shared.create({ metadata: { name: 'made-by-hand' }, spec: { cidr: 'x', term: 9 } }, never)
+  const ledger = await open(shared, 1)
+  await ledger.resync(never)
+  assert.deepEqual(ips(await ledger.add(call('a', [pool4]), never)), ['10.0.0.1'])
+})
+
 void test('listeners hear of every address that is taken, attached and freed', async () => {
   const ledger = await open(new MemoryBlockStore(), 1)
   const heard: string[] = []

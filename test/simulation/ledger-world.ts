@@ -94,8 +94,9 @@ export class LedgerWorld {
   disturb(): void {
     const leader = this.#leaders[this.scheduler.below(this.#leaders.length)]
     if (leader === undefined || leader.isCrashed) return
-    const roll = this.scheduler.below(4)
-    if (roll === 0) this.scheduler.freeze(leader.name)
+    const roll = this.scheduler.below(5)
+    if (roll === 4) leader.ledger?.resync(never).catch(isExpected)
+    else if (roll === 0) this.scheduler.freeze(leader.name)
     else if (roll < 3) this.scheduler.thaw(leader.name)
     else {
       leader.isCrashed = true
@@ -119,7 +120,7 @@ export class LedgerWorld {
     const ledger = leader?.ledger
     if (leader === undefined || ledger === undefined) throw new UnavailableError()
     const controller = new AbortController()
-    return await new Promise<T>((resolve, reject) => {
+    return new Promise<T>((resolve, reject) => {
       const giveUp = async () => {
         for (let patience = 5 + scheduler.below(60); patience > 0; patience--) await scheduler.pause(client)
         reject(new UnavailableError())
@@ -213,6 +214,12 @@ export class LedgerWorld {
       grant: () => ({ prefixBits: 16 }),
     }
   }
+}
+
+/** What a call may end with under faults. @throws anything else */
+export function isExpected(error: unknown): void {
+  const isOurs = error instanceof UnavailableError || error instanceof LedgerDeposedError
+  if (!isOurs) throw error
 }
 
 function newestOf(
