@@ -196,6 +196,7 @@ function messageFrom(run: Runner | undefined, context: Record<string, unknown>):
     const usable = typeof text === 'string' && text.trim() !== '' && !text.includes('\n')
     return usable ? text.slice(0, maxMessageCharacters) : undefined
   } catch {
-    return undefined // a message expression that fails must not hide that the rule failed: the fixed message is used
+    // A message expression that fails must not hide that the rule failed: the fixed message is used.
+    return undefined
   }
 }

@@ -142,7 +142,8 @@ function convert(value: unknown, schema: Schema, isResource: boolean): Converted
   try {
     return { value: toCelValue(value, schema, isResource) }
   } catch (error) {
-    return { error: toError(error).message.split('\n')[0] ?? '' } // a date or duration that the evaluator cannot read
+    // A date or duration that the evaluator cannot read.
+    return { error: toError(error).message.split('\n')[0] ?? '' }
   }
 }
 
