@@ -87,31 +87,27 @@ function openPipe(): Pipe {
 }
 
 function spawnWith(options: ChildOptions, stdio: readonly number[]): number {
-  const { fileActions, attributes, spawn } = spawnCalls
+  const calls = spawnCalls
   const actionBytes = new Uint8Array(structBytes)
   const attributeBytes = new Uint8Array(structBytes)
-  must('prepare a process', fileActions.init(actionBytes))
-  must('prepare a process', attributes.init(attributeBytes))
+  must('prepare a process', calls.initActions(actionBytes))
+  must('prepare a process', calls.initAttributes(attributeBytes))
   try {
-    for (const [to, from] of stdio.entries())
-      must('prepare a process', fileActions.addDup2(actionBytes, from, to))
+    for (const [to, from] of stdio.entries()) must('prepare a process', calls.addDup2(actionBytes, from, to))
     // A program must not inherit that Node ignores SIGPIPE; its mask starts empty.
-    must(
-      'prepare a process',
-      attributes.setSigDefault(attributeBytes, new Uint8Array(structBytes).fill(0xff)),
-    )
+    must('prepare a process', calls.setSigDefault(attributeBytes, new Uint8Array(structBytes).fill(0xff)))
     const flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID
-    must('prepare a process', attributes.setFlags(attributeBytes, flags))
+    must('prepare a process', calls.setFlags(attributeBytes, flags))
     const pid = new Uint8Array(4)
     const args = [options.file, ...options.args, null]
     const env = [...Object.entries(options.env).map(([name, value]) => `${name}=${value}`), null]
-    const start = (): number => spawn(pid, options.file, actionBytes, attributeBytes, args, env)
+    const start = (): number => calls.spawn(pid, options.file, actionBytes, attributeBytes, args, env)
     const { netnsPath } = options
     must(`start "${options.file}"`, netnsPath === undefined ? start() : withNamespace(netnsPath, start))
     return viewOf(pid).getInt32(0, littleEndian)
   } finally {
-    fileActions.destroy(actionBytes)
-    attributes.destroy(attributeBytes)
+    calls.destroyActions(actionBytes)
+    calls.destroyAttributes(attributeBytes)
   }
 }
 

@@ -51,41 +51,29 @@ export const libcCalls: {
   waitpid: declare('int waitpid(int pid, void *status, int options)'),
 }
 
-const fileActions = {
-  init: declare<[actions: Uint8Array]>('int posix_spawn_file_actions_init(void *actions)'),
-  addDup2: declare<[actions: Uint8Array, from: number, to: number]>(
-    'int posix_spawn_file_actions_adddup2(void *actions, int from, int to)',
-  ),
-  destroy: declare<[actions: Uint8Array]>('int posix_spawn_file_actions_destroy(void *actions)'),
-}
-const attributes = {
-  init: declare<[attributes: Uint8Array]>('int posix_spawnattr_init(void *attributes)'),
-  setFlags: declare<[attributes: Uint8Array, flags: number]>(
-    'int posix_spawnattr_setflags(void *attributes, short flags)',
-  ),
-  setSigDefault: declare<[attributes: Uint8Array, signals: Uint8Array]>(
-    'int posix_spawnattr_setsigdefault(void *attributes, void *signals)',
-  ),
-  destroy: declare<[attributes: Uint8Array]>('int posix_spawnattr_destroy(void *attributes)'),
-}
+type OnStruct<More extends readonly unknown[] = []> = Call<[struct: Uint8Array, ...more: More]>
+type Texts = readonly (string | null)[]
 
 /** posix_spawn(3) and what prepares it; each gives an errno, 0 for none. */
 export const spawnCalls: {
-  readonly fileActions: typeof fileActions
-  readonly attributes: typeof attributes
-  readonly spawn: Call<
-    [
-      pid: Uint8Array,
-      path: string,
-      fileActions: Uint8Array,
-      attributes: Uint8Array,
-      args: readonly (string | null)[],
-      env: readonly (string | null)[],
-    ]
+  readonly initActions: OnStruct
+  readonly addDup2: OnStruct<[from: number, to: number]>
+  readonly destroyActions: OnStruct
+  readonly initAttributes: OnStruct
+  readonly setFlags: OnStruct<[flags: number]>
+  readonly setSigDefault: OnStruct<[signals: Uint8Array]>
+  readonly destroyAttributes: OnStruct
+  readonly spawn: OnStruct<
+    [path: string, actions: Uint8Array, attributes: Uint8Array, args: Texts, env: Texts]
   >
 } = {
-  fileActions,
-  attributes,
+  initActions: declare('int posix_spawn_file_actions_init(void *actions)'),
+  addDup2: declare('int posix_spawn_file_actions_adddup2(void *actions, int from, int to)'),
+  destroyActions: declare('int posix_spawn_file_actions_destroy(void *actions)'),
+  initAttributes: declare('int posix_spawnattr_init(void *attributes)'),
+  setFlags: declare('int posix_spawnattr_setflags(void *attributes, short flags)'),
+  setSigDefault: declare('int posix_spawnattr_setsigdefault(void *attributes, void *signals)'),
+  destroyAttributes: declare('int posix_spawnattr_destroy(void *attributes)'),
   spawn: declare(
     'int posix_spawn(void *pid, const char *path, void *actions, void *attributes, const char **a, const char **e)',
   ),

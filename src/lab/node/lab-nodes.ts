@@ -73,12 +73,13 @@ async function registerAll(
 async function keepAlive(options: LabNodesOptions, signal: AbortSignal): Promise<void> {
   const { api, plan, hasNodeController, logger } = options
   while (!signal.aborted) {
+    if (hasNodeController) {
+      const renewals = plan.nodes.map((node) => renewNodeLease(api, node.name, signal))
+      await Promise.all(renewals).catch((error: unknown) => {
+        logger.warn('leases of the nodes not renewed', { err: error })
+      })
+    }
     await systemClock.sleep(heartbeatEveryMs, signal).catch(() => undefined) // aborted: the loop ends
-    if (signal.aborted || !hasNodeController) continue
-    const renewals = plan.nodes.map((node) => renewNodeLease(api, node.name, signal))
-    await Promise.all(renewals).catch((error: unknown) => {
-      logger.warn('leases of the nodes not renewed', { err: error })
-    })
   }
 }
 

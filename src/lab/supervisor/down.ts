@@ -9,6 +9,7 @@ import { restoreNeighbourLimits } from '../topology/neighbour-limits.ts'
 import { removeTopology } from '../topology/remove.ts'
 import { LabError } from './lab-error.ts'
 import { isSupervised, readState } from './lab-state.ts'
+import { drainCluster, leaveCluster } from './leave-cluster.ts'
 import { labDirVariable, labProcessVariable } from './program.ts'
 
 /** What `lab down` found and removed. */
@@ -45,11 +46,16 @@ export async function labDown(
     )
   }
   const state = await readState(paths)
+  const tell = (problems: readonly string[]): void => {
+    for (const problem of problems) report(problem)
+  }
   if (state !== undefined && isSupervised(state)) {
+    if (state.isExternal) tell(await drainCluster(state, signal))
     report('ending the processes')
     await endProcesses([state.supervisor], supervisorGraceMs, systemClock, signal)
   }
   const stray = await endProcesses(findLabProcesses(paths.dir), graceMs, systemClock, signal)
+  if (state?.isExternal === true) tell(await leaveCluster(state, signal))
   report('removing namespaces')
   const removed = await removeTopology(paths.dir, systemClock, signal)
   const left = [...stray, ...removed.left]

@@ -68,8 +68,20 @@ const rbac = (plural: string, kind: string): Resource => {
   return { group: 'rbac.authorization.k8s.io', version: 'v1', plural, kind, namespaced: false }
 }
 
-/** What an agent may do with its token, where the API server asks for rights: a cluster's does, the embedded one does not. */
+/** What an agent may do with its token. An API server without RBAC (404) asks nobody for rights. */
 export async function createAgentRights(
+  api: KubeApi,
+  systemNamespace: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await createRoleAndBinding(api, systemNamespace, signal)
+  } catch (error) {
+    if (!(error instanceof Error && 'status' in error && error.status === 404)) throw error
+  }
+}
+
+async function createRoleAndBinding(
   api: KubeApi,
   systemNamespace: string,
   signal: AbortSignal,

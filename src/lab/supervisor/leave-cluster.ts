@@ -1,0 +1,108 @@
+import { type KubeObject, type Pod, type Resource, resources } from '../../api/index.ts'
+import { silentLogger, systemClock, toError } from '../../base/index.ts'
+import { type KubeApi, KubeClient, loadKubeconfig } from '../../kube/index.ts'
+import { agentServiceAccount } from '../node/register-node.ts'
+import type { LabState } from './lab-state.ts'
+
+const drainBudgetMs = 20_000
+const pollMs = 300
+const cleanBudgetMs = 20_000
+
+/**
+ * Deletes the pods of the lab's nodes from a cluster's API server and waits a while until they are gone: while runtimes and
+ * agents live, their addresses are given back.
+ * @returns what could not be done, for a person
+ */
+export function drainCluster(state: LabState, signal: AbortSignal): Promise<readonly string[]> {
+  return withClient(state, drainBudgetMs, signal, async (api, deadline) => {
+    for (;;) {
+      const pods = await podsOf(api, state.nodes, deadline)
+      const left = pods.filter((pod) => pod.spec?.serviceAccountName !== agentServiceAccount)
+      if (left.length === 0) return
+      for (const pod of left) {
+        if (pod.metadata.deletionTimestamp === undefined) await deletePod(api, pod, {}, deadline)
+      }
+      await systemClock.sleep(pollMs, deadline)
+    }
+  })
+}
+
+/**
+ * Removes from a cluster's API server what only makes sense while the lab runs: its nodes with their pods and leases, and
+ * webhooks that nobody answers any more. Definitions, pools and networks stay.
+ * @returns what could not be done, for a person
+ */
+export function leaveCluster(state: LabState, signal: AbortSignal): Promise<readonly string[]> {
+  return withClient(state, cleanBudgetMs, signal, async (api, deadline) => {
+    await deleteWebhooks(api, state.controllerPort, deadline)
+    const pods = await podsOf(api, state.nodes, deadline)
+    for (const pod of pods) await deletePod(api, pod, { gracePeriodSeconds: 0 }, deadline)
+    for (const name of state.nodes) {
+      await api.delete(resources.node, { name }, {}, deadline)
+      await api.delete(resources.lease, { name, namespace: 'kube-node-lease' }, {}, deadline)
+    }
+  })
+}
+
+async function withClient(
+  state: LabState,
+  budgetMs: number,
+  signal: AbortSignal,
+  work: (api: KubeApi, deadline: AbortSignal) => Promise<void>,
+): Promise<readonly string[]> {
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(budgetMs)])
+  let client: KubeClient | undefined
+  try {
+    const access = await loadKubeconfig(state.kubeconfig)
+    client = new KubeClient(access, { userAgent: 'spiderpoolctl', logger: silentLogger })
+    await work(client, deadline)
+    return []
+  } catch (error) {
+    if (signal.aborted) throw error
+    return [
+      `not all of the lab was removed from the API server of ${state.kubeconfig}: ${toError(error).message}`,
+    ]
+  } finally {
+    await client?.close()
+  }
+}
+
+async function podsOf(api: KubeApi, nodes: readonly string[], signal: AbortSignal): Promise<readonly Pod[]> {
+  const { items } = await api.listAll<Pod>(resources.pod, {}, signal)
+  return items.filter((pod) => nodes.includes(pod.spec?.nodeName ?? ''))
+}
+
+async function deletePod(
+  api: KubeApi,
+  pod: Pod,
+  options: { readonly gracePeriodSeconds?: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, namespace = 'default', uid } = pod.metadata
+  await api.delete(
+    resources.pod,
+    { name, namespace },
+    { ...options, ...(uid === undefined ? {} : { uid }) },
+    signal,
+  )
+}
+
+interface WebhookConfiguration extends KubeObject {
+  readonly webhooks?: readonly { readonly clientConfig?: { readonly url?: string } }[]
+}
+
+async function deleteWebhooks(api: KubeApi, port: number, signal: AbortSignal): Promise<void> {
+  const ours = `https://127.0.0.1:${port}/`
+  for (const [plural, kind] of [
+    ['mutatingwebhookconfigurations', 'MutatingWebhookConfiguration'],
+    ['validatingwebhookconfigurations', 'ValidatingWebhookConfiguration'],
+  ] as const) {
+    const group = 'admissionregistration.k8s.io'
+    const resource: Resource = { group, version: 'v1', plural, kind, namespaced: false }
+    const { items } = await api.listAll<WebhookConfiguration>(resource, {}, signal)
+    for (const { metadata, webhooks } of items) {
+      const isOurs = webhooks?.some(({ clientConfig }) => clientConfig?.url?.startsWith(ours) === true)
+      if (isOurs === true) await api.delete(resource, { name: metadata.name }, {}, signal)
+    }
+  }
+}

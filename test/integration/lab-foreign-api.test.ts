@@ -1,0 +1,88 @@
+// The nodes of a lab against an API server that is not the lab's own. Needs root.
+import assert from 'node:assert/strict'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import test, { after, before } from 'node:test'
+import { kubectlPath, waitFor } from './lab-harness.ts'
+
+const root = dirname(dirname(import.meta.dirname))
+const foreign = mkdtempSync(join(tmpdir(), 'foreign-api-'))
+const dir = join(mkdtempSync(join(tmpdir(), 'lab-nodes-')), 'lab')
+const kubeconfig = join(foreign, 'kubeconfig')
+const manifests = `apiVersion: spiderpool.spidernet.io/v2beta1
+kind: SpiderIPPool
+metadata: {name: foreign}
+spec: {subnet: 10.6.0.0/16, ips: ["10.6.120.1-10.6.120.9"], default: true}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: guest}
+spec: {nodeName: node-a, containers: [{name: main, image: pause}]}
+`
+let server: ChildProcess
+
+function kubectl(args: readonly string[], input = ''): string {
+  const env = { ...process.env, KUBECONFIG: kubeconfig }
+  return execFileSync(kubectlPath, [...args], { env, encoding: 'utf8', input })
+}
+
+function ctl(...args: readonly string[]) {
+  const script = join(root, 'src/bin/spiderpoolctl.ts')
+  return spawnSync(process.execPath, [script, ...args, '--dir', dir], { encoding: 'utf8', timeout: 120_000 })
+}
+
+before(async () => {
+  const script = join(root, 'src/bin/lab-apiserver.ts')
+  server = spawn(process.execPath, [script, '--dir', foreign], { stdio: ['ignore', 'pipe', 'ignore'] })
+  assert.ok(server.stdout !== null)
+  await once(server.stdout, 'data')
+  const up = ctl('lab', 'up', '--kubeconfig', kubeconfig, '--nodes', 'node-a,node-b')
+  assert.equal(up.status, 0, up.stderr)
+})
+
+after(async () => {
+  ctl('lab', 'down')
+  server.kill('SIGTERM')
+  await once(server, 'exit')
+  rmSync(foreign, { recursive: true })
+  rmSync(dirname(dir), { recursive: true })
+})
+
+void test('a pod bound to a node of the lab runs there with an address of a pool', async () => {
+  kubectl(['apply', '-f', '-'], manifests)
+  const ip = await waitFor('the pod runs', 30_000, () => {
+    const text = kubectl(['get', 'pod', 'guest', '-o', 'jsonpath={.status.phase} {.status.podIP}'])
+    return text.startsWith('Running ') ? text.split(' ')[1] : undefined
+  })
+  assert.match(ip, /^10\.6\.120\.[1-9]$/)
+  const ping = ctl('lab', 'ping', 'guest', 'switch')
+  assert.equal(ping.status, 0, ping.stdout)
+})
+
+void test('a node renews its lease, by which a cluster sees that it lives', async () => {
+  const renewed = await waitFor('a lease', 30_000, () => {
+    const args = ['get', 'lease', '-n', 'kube-node-lease', 'node-a', '-o', 'jsonpath={.spec.renewTime}']
+    return kubectl(args) || undefined
+  })
+  assert.match(renewed, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+})
+
+void test('lab down gives the addresses back and leaves no node, pod or webhook in the foreign API server', () => {
+  const down = ctl('lab', 'down')
+  assert.equal(down.status, 0, down.stderr)
+  assert.doesNotMatch(down.stderr, /not all/)
+  assert.equal(existsSync(dir), false)
+  assert.equal(kubectl(['get', 'nodes,pods', '-A', '-o', 'name']), '')
+  assert.equal(kubectl(['get', 'lease', '-n', 'kube-node-lease', '-o', 'name']), '')
+  const webhooks = 'mutatingwebhookconfigurations,validatingwebhookconfigurations'
+  assert.equal(kubectl(['get', webhooks, '-o', 'name']), '')
+  const blocks = kubectl(['get', 'spideripblocks', '-o', 'jsonpath={.items[*].spec.entries}'])
+  assert.match(blocks, /^(\{\} ?)*$/)
+  assert.equal(
+    kubectl(['get', 'spiderippools', '-o', 'name']).trim(),
+    'spiderippool.spiderpool.spidernet.io/foreign',
+  )
+})
