@@ -38,6 +38,7 @@ export function attachmentsOf(entry: BlockEntry): readonly Attachment[] {
   return entry.attachments ?? none
 }
 
+/** True when the container is one of those that use the address. */
 export function isAttachedTo(entry: BlockEntry, containerId: string): boolean {
   return attachmentsOf(entry).some((attachment) => attachment.containerId === containerId)
 }

@@ -13,7 +13,6 @@ import {
 import { type Clock, InvalidInputError, type Logger } from '../../base/index.ts'
 import {
   type AddAnswer,
-  addressText,
   attachmentsOf,
   grantOf,
   type Ledger,
@@ -21,14 +20,15 @@ import {
   type OwnedAddress,
   PoolFullError,
   reservedOf,
-  routesOf,
   type Selection,
   type SelectionInput,
   selectPools,
 } from '../../ledger/index.ts'
 import { planAdd, podRoutesOf } from './add-plan.ts'
-import { NotReadyError, NotRecordedError, PodIdentityError } from './errors.ts'
+import { NotReadyError, NotRecordedError } from './errors.ts'
 import { isReplicaValid, ownerOf } from './owner.ts'
+import { entryNode, readOwnPod, requireNode } from './pod-identity.ts'
+import { responseOf } from './response.ts'
 import type { AllocatorWorld, PodEvents } from './world.ts'
 
 /** What the allocator is made of. */
@@ -51,7 +51,6 @@ export interface Allocator {
 }
 
 const budgetCapMs = 100_000
-const podReadRetryMs = 200
 
 export function createAllocator(ports: AllocatorPorts): Allocator {
   return new LedgerAllocator(ports)
@@ -67,7 +66,7 @@ class LedgerAllocator implements Allocator {
   async allocate(node: string, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
     const deadline = AbortSignal.timeout(Math.min(request.budgetMs, budgetCapMs))
     const limited = AbortSignal.any([signal, deadline])
-    const pod = await this.#findPod(node, request, limited)
+    const pod = await readOwnPod(node, request, this.#ports, limited)
     try {
       return await this.#allocateFor(pod, node, request, limited)
     } catch (error) {
@@ -120,38 +119,6 @@ class LedgerAllocator implements Allocator {
         'Delete the pod, so that it gets a new sandbox',
       )
     }
-  }
-
-  /** Reads the pod afresh, and makes sure that it is the one that the runtime means, alive and on the caller's node. */
-  async #findPod(node: string, request: AllocateRequest, signal: AbortSignal): Promise<Pod> {
-    const { world, clock } = this.#ports
-    const { podNamespace, podName, podUid } = request
-    const key = `${podNamespace}/${podName}`
-    let pod = await world.readPod(podNamespace, podName, signal)
-    if (podUid !== '' && pod?.metadata.uid !== podUid) {
-      await clock.sleep(podReadRetryMs, signal)
-      pod = await world.readPod(podNamespace, podName, signal)
-    }
-    if (pod === undefined) {
-      throw new PodIdentityError(
-        `Cannot allocate for pod "${key}": it does not exist`,
-        'Nothing: the runtime will stop',
-      )
-    }
-    if (podUid !== '' && pod.metadata.uid !== podUid) {
-      throw new PodIdentityError(
-        `Cannot allocate for pod "${key}": its uid is ${pod.metadata.uid ?? ''}, K8S_POD_UID is ${podUid}`,
-        'Nothing: the sandbox is of an earlier pod of that name',
-      )
-    }
-    if (!isAlive(pod)) {
-      throw new PodIdentityError(
-        `dead Pod "${key}", we cannot allocate IP addresses to it`,
-        'Nothing: it is being deleted, or has finished',
-      )
-    }
-    requireNode(node, pod.spec?.nodeName ?? '', `pod "${key}"`)
-    return pod
   }
 
   async #allocateFor(
@@ -312,39 +279,5 @@ class LedgerAllocator implements Allocator {
       .ofOwner(first.entry.owner)
       .filter(({ ip, entry }) => attachmentsOf(entry).length === 0 && held.every((one) => one.ip !== ip))
     return [...held, ...others.filter(({ entry }) => entry.podUid === first.entry.podUid)]
-  }
-}
-
-function entryNode(entry: OwnedAddress['entry'], containerId: string): string {
-  return attachmentsOf(entry).find((one) => one.containerId === containerId)?.node ?? entry.node
-}
-
-function requireNode(caller: string, node: string, what: string): void {
-  if (node === caller) return
-  throw new PodIdentityError(
-    `Cannot serve node "${caller}" for ${what}: it is on node "${node}"`,
-    'Check the token of the agent: it must be bound to the agent pod of its own node',
-  )
-}
-
-function responseOf(nic: string, addresses: readonly OwnedAddress[]): AllocateResponse {
-  const routes = addresses.flatMap((address) =>
-    routesOf(address).map(({ dst, gw }) => ({ ifName: nic, dst, gw })),
-  )
-  const order = ({ dst, gw }: Route) => `${dst.includes(':') ? 6 : 4} ${dst} ${gw}`
-  return {
-    ips: addresses.map((address) => {
-      const { gateway, vlan = 0, mac } = address.entry.grant
-      return {
-        version: address.ip.includes(':') ? 6 : 4,
-        address: addressText(address),
-        ...(gateway === undefined ? {} : { gateway }),
-        nic,
-        pool: address.entry.pool,
-        vlan,
-        ...(mac === undefined ? {} : { mac }),
-      }
-    }),
-    routes: routes.sort((a, b) => (order(a) < order(b) ? -1 : 1)),
   }
 }

@@ -1,0 +1,25 @@
+import type { AllocateResponse, Route } from '../../api/index.ts'
+import { addressText, type OwnedAddress, routesOf } from '../../ledger/index.ts'
+
+/** What an ADD of the NIC is answered with: addresses as given, routes sorted, IPv4 before IPv6. */
+export function responseOf(nic: string, addresses: readonly OwnedAddress[]): AllocateResponse {
+  const routes = addresses.flatMap((address) =>
+    routesOf(address).map(({ dst, gw }) => ({ ifName: nic, dst, gw })),
+  )
+  const order = ({ dst, gw }: Route) => `${dst.includes(':') ? 6 : 4} ${dst} ${gw}`
+  return {
+    ips: addresses.map((address) => {
+      const { gateway, vlan = 0, mac } = address.entry.grant
+      return {
+        version: address.ip.includes(':') ? 6 : 4,
+        address: addressText(address),
+        ...(gateway === undefined ? {} : { gateway }),
+        nic,
+        pool: address.entry.pool,
+        vlan,
+        ...(mac === undefined ? {} : { mac }),
+      }
+    }),
+    routes: routes.sort((a, b) => (order(a) < order(b) ? -1 : 1)),
+  }
+}
