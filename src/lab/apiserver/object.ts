@@ -131,7 +131,7 @@ function ownerList(value: unknown, field: string): unknown {
   for (const [index, item] of value.entries()) {
     if (!isObject(item)) throw wrong(`${field}[${index}]`, 'object', item)
     for (const key of ['apiVersion', 'kind', 'name', 'uid'])
-      text(ownValue(item, key), `${field}[${index}].${key}`)
+      text(ownValue(item, key) ?? '', `${field}[${index}].${key}`)
     for (const key of ['controller', 'blockOwnerDeletion']) {
       const flag = ownValue(item, key)
       if (flag !== undefined && flag !== null && typeof flag !== 'boolean')

@@ -119,7 +119,7 @@ const faults: readonly Fault[] = [
     name: 'owner without uid',
     method: 'POST',
     says: /ownerReferences\[0\]\.uid/,
-    status: [400],
+    status: [422],
     make: (w) => post(map({ name: 'a', ownerReferences: [{ apiVersion: 'v1', kind: w, name: w }] })),
   },
   {

@@ -105,7 +105,7 @@ function checkOwners(metadata: Meta): FieldFailure[] {
   for (const [index, owner] of (metadata.ownerReferences ?? []).entries()) {
     const field = `metadata.ownerReferences[${index}]`
     for (const key of ['apiVersion', 'kind', 'name', 'uid'] as const) {
-      if (owner[key] === '') failures.push(invalid(`${field}.${key}`, '', 'must not be empty'))
+      if ((owner[key] ?? '') === '') failures.push(requiredField(`${field}.${key}`, 'must not be empty'))
     }
     if (owner.controller === true) controllers++
   }

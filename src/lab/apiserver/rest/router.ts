@@ -24,7 +24,7 @@ import { booleanOption } from './options.ts'
 import { patchObject } from './patch.ts'
 import { getObject, listObjects, readPage, viewOf } from './read.ts'
 import { answerSubresource } from './subresources.ts'
-import { updateObject } from './update.ts'
+import { replaceObject } from './update.ts'
 import { listText, objectText } from './view.ts'
 import { watchObjects } from './watch.ts'
 
@@ -161,7 +161,7 @@ async function routeObject(
         : getObject(context, kind, path, call)
     case 'PUT': {
       const body = parseContent(call.body, call.contentType)
-      const record = await updateObject(context, { kind, path }, call, () => body)
+      const record = await replaceObject(context, { kind, path }, call, body)
       return jsonAnswer(objectText(record, view))
     }
     case 'PATCH': {

@@ -2,6 +2,7 @@ import { nowIso, type ServerContext } from '../context.ts'
 import type { ResourcePath } from '../http/request-path.ts'
 import { apiVersionOf, type Kind, resourceKey, subjectOf } from '../kinds/kind.ts'
 import { type ApiObject, type Meta, parseObject } from '../object.ts'
+import { invalid } from '../schema/failure.ts'
 import { isObject, jsonEqual, ownValue, withKey } from '../schema/record.ts'
 import { badRequest, conflict } from '../status.ts'
 import type { StoredRecord } from '../store/record.ts'
@@ -55,6 +56,30 @@ export async function updateObject(
     // A change that carries a resourceVersion fails at the next attempt, when it meets the new version.
     if (attempt === maxAttempts) throw conflict(subjectOf(kind, path.name))
   }
+}
+
+const versionedGroups = [
+  'apiextensions.k8s.io',
+  'admissionregistration.k8s.io',
+  'coordination.k8s.io',
+  'policy',
+]
+
+/** PUT: the whole object is replaced; for many kinds only by somebody who names the version that he read. */
+export async function replaceObject(
+  context: ServerContext,
+  target: Target,
+  call: Call,
+  body: unknown,
+): Promise<StoredRecord> {
+  const { kind, path } = target
+  return updateObject(context, target, call, () => {
+    const proposed = readProposed(kind, path, body)
+    if (!kind.isCustom && !versionedGroups.includes(kind.group)) return proposed
+    if ((proposed.metadata.resourceVersion ?? '') !== '') return proposed
+    const detail = 'must be specified for an update'
+    throw invalidOf(kind, proposed, [invalid('metadata.resourceVersion', 0, detail)])
+  })
 }
 
 function readProposed(kind: Kind, path: ResourcePath, value: unknown): ApiObject {

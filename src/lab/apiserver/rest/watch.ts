@@ -120,7 +120,11 @@ async function runWatch(watch: Watch, response: ServerResponse, signal: AbortSig
   const unsubscribe = context.store.subscribe(resourceKey(view.kind), (event) => {
     if (!writer.send(event)) end()
   })
-  const timer = setTimeout(end, watch.timeoutMs)
+  const timer = setTimeout(() => {
+    // The client comes back: the bookmark saves it from reading again what it has.
+    writer.bookmark(false)
+    end()
+  }, watch.timeoutMs)
   const bookmark = setInterval(() => writer.bookmark(false), bookmarkMs)
   signal.addEventListener('abort', end, { once: true })
   response.once('close', end)
