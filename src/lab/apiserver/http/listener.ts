@@ -19,6 +19,8 @@ const maxHeaders = 200
 const headersMs = 10_000
 const requestMs = 60_000
 const keepAliveMs = 120_000
+// A client that vanished without a word is noticed, and its watch ended.
+const tcpProbeMs = 15_000
 const closeMs = 3000
 const maxSelectorBytes = 16 * 1024
 const retryAfterSeconds = 1
@@ -50,6 +52,8 @@ export class Listener {
         requestTimeout: requestMs,
         keepAliveTimeout: keepAliveMs,
         noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: tcpProbeMs,
       },
       (request, response) => void this.#serve(request, response),
     )

@@ -2,7 +2,7 @@ import { InvalidInputError, stringifyJson } from '../../../base/index.ts'
 import { apiVersionOf, type Kind, resourceKey, subjectOf } from '../kinds/kind.ts'
 import { checkMeta } from '../kinds/names.ts'
 import type { ApiObject, Meta } from '../object.ts'
-import { type FieldFailure, invalid } from '../schema/failure.ts'
+import type { FieldFailure } from '../schema/failure.ts'
 import { jsonEqual, listAt, objectAt, withKey } from '../schema/record.ts'
 import { badRequest, invalidObject, StatusError } from '../status.ts'
 import { recordKey, type StoredRecord } from '../store/record.ts'
@@ -132,14 +132,4 @@ export function keepSystemMeta(proposed: Meta, old: Meta): Meta {
     ...(generation === undefined ? {} : { generation }),
     ...(proposed.managedFields === undefined && managedFields !== undefined ? { managedFields } : {}),
   }
-}
-
-/** 422 for one field. */
-export function invalidField(
-  kind: Kind,
-  object: ApiObject,
-  field: string,
-  [value, detail]: readonly [unknown, string],
-): StatusError {
-  return invalidOf(kind, object, [invalid(field, value, detail)])
 }

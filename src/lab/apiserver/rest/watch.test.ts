@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
+import { connect } from 'node:tls'
 import { at, TestServer } from '../../../../test/support/api-server.ts'
 
 let server: TestServer
@@ -112,4 +113,31 @@ void test('a watch goes on over a restart of the server when nothing was missed,
   const late = await server.watch(`${maps}?watch=1&resourceVersion=${from}`)
   assert.equal(at((await late.next()).object, 'code'), 410)
   late.close()
+})
+
+void test('a watcher that reads nothing is cut off, and the writers do not notice', {
+  timeout: 20_000,
+}, async () => {
+  const { ca, admin } = server.keys
+  const socket = connect({
+    host: '127.0.0.1',
+    port: server.port,
+    ca: ca.certPem,
+    cert: admin.certPem,
+    key: admin.keyPem,
+  })
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  socket.on('error', () => socket.destroy())
+  await new Promise((resolve) => socket.once('secureConnect', resolve))
+  socket.pause()
+  socket.write(`GET ${maps}?watch=1&resourceVersion=${await version()} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  await create('large')
+  const text = 'x'.repeat(1_000_000)
+  for (let index = 0; index < 60; index++) {
+    const data = { data: { text, index: String(index) } }
+    const reply = await server.call('PATCH', `${maps}/large`, { body: data, ...merge })
+    assert.equal(reply.status, 200)
+  }
+  socket.resume()
+  await closed
 })

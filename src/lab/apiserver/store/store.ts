@@ -16,7 +16,7 @@ interface Waiter {
 
 // Versions start above what anybody would guess, so that a watch from "1" is always before the history.
 const firstVersion = 100
-export const defaultHistory: HistoryLimits = { events: 20_000, bytes: 128 * 1024 * 1024 }
+export const defaultHistory: HistoryLimits = { events: 20_000, bytes: 48 * 1024 * 1024 }
 
 /**
  * All objects in memory and on disk. A write changes memory at once and takes part in the next transaction: all writes of
