@@ -38,9 +38,9 @@ const reconcileDeadlineMs = 30_000
 const poolStatusDelayMs = 500
 /** A full pool asks for a scan at most this often. */
 const fullPoolScanMs = 1_000
-/** Endpoints are compared with the ledger at the start of each term, and this often. */
-const endpointSweepMs = 600_000
-const endpointSweepBudgetMs = 300_000
+/** The blocks are listed again, and endpoints compared with the ledger, this often. */
+const sweepMs = 600_000
+const sweepBudgetMs = 300_000
 const closeBudgetMs = 1_000
 
 /** What one time as leader is made of. */
@@ -183,8 +183,10 @@ export class Leadership {
     for (const { metadata } of caches.pools.values()) this.#poolQueue.add(metadata.name)
     for (const config of caches.multusConfigs.values()) this.multusConfigChanged(config)
     this.#scan()
-    this.#sweepEndpoints()
-    this.#timers.push(setInterval(() => this.#sweepEndpoints(), endpointSweepMs))
+    this.#inBackground('endpoints not swept', (signal) => this.#sweepEndpoints(signal))
+    this.#timers.push(
+      setInterval(() => this.#inBackground('not resynced', (signal) => this.#resync(signal)), sweepMs),
+    )
     this.#timers.push(setInterval(() => this.#scan(), options.scanSeconds * 1_000))
   }
 
@@ -201,17 +203,22 @@ export class Leadership {
     for (const { metadata } of this.#context.caches.pools.values()) this.#poolQueue.add(metadata.name)
   }
 
-  #sweepEndpoints(): void {
-    const signal = AbortSignal.any([this.#ledger.ended, AbortSignal.timeout(endpointSweepBudgetMs)])
-    this.#endpoints.findOrphans(signal).then(
-      (keys) => {
-        for (const key of keys) this.#endpointQueue.add(key)
-      },
-      (error: unknown) => {
-        if (!this.#ledger.ended.aborted)
-          this.#context.logger.warn('endpoints not swept', { err: toError(error) })
-      },
-    )
+  /** A write of an earlier leader may have landed after our first list of the blocks. */
+  async #resync(signal: AbortSignal): Promise<void> {
+    await this.#ledger.resync(signal)
+    await this.#sweepEndpoints(signal)
+  }
+
+  async #sweepEndpoints(signal: AbortSignal): Promise<void> {
+    for (const key of await this.#endpoints.findOrphans(signal)) this.#endpointQueue.add(key)
+  }
+
+  /** Work of a term that nobody waits for; it ends with the term. */
+  #inBackground(complaint: string, work: (signal: AbortSignal) => Promise<void>): void {
+    const signal = AbortSignal.any([this.#ledger.ended, AbortSignal.timeout(sweepBudgetMs)])
+    work(signal).catch((error: unknown) => {
+      if (!this.#ledger.ended.aborted) this.#context.logger.warn(complaint, { err: toError(error) })
+    })
   }
 
   /** A pod waits for an address: what is due to be freed must not wait for the next scan. */
