@@ -19,6 +19,7 @@ const steps = (fix: boolean): readonly Step[] => [
     args: fix ? ['check', '--write', '.'] : ['check', '.'],
   },
   { name: 'types', tool: 'typescript/bin/tsc', args: ['--project', '.'] },
+  { name: 'types of what src exports', tool: 'typescript/bin/tsc', args: ['--project', 'tsconfig.src.json'] },
   { name: 'lost promises', tool: 'eslint/bin/eslint.js', args: ['--max-warnings=0', '.'] },
   {
     name: 'layers',

@@ -6,7 +6,7 @@ import { setUpMachine } from './setup.ts'
 import { integrationTestFiles, runTests, unitTestFiles } from './test-runner.ts'
 
 const root = dirname(import.meta.dirname)
-const staticCheckCount = 5
+const staticCheckCount = 6
 
 setUpMachine()
 const staticFailed = staticChecks(false)

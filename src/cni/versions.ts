@@ -6,7 +6,7 @@ export const supportedVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] a
 export type CniVersion = (typeof supportedVersions)[number]
 
 /** Versions of which results are understood: the supported ones and the two older shapes. */
-export const resultVersions = ['0.1.0', '0.2.0', ...supportedVersions] as const
+export const resultVersions = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const
 /** One of {@link resultVersions}. */
 export type ResultVersion = (typeof resultVersions)[number]
 
