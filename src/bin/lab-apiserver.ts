@@ -30,12 +30,17 @@ try {
   const { port, url } = server
   const kubeconfig = await writeAdminKubeconfig(folder, keys, url)
   process.stdout.write(`${JSON.stringify({ ready: true, port, url, kubeconfig, pid: process.pid })}\n`)
-  if (!stop.signal.aborted) await new Promise((resolve) => stop.signal.addEventListener('abort', resolve))
+  const stopped = new Promise<undefined>((resolve) => {
+    stop.signal.addEventListener('abort', () => resolve(undefined))
+  })
+  const failure = stop.signal.aborted ? undefined : await Promise.race([stopped, server.died])
+  if (failure !== undefined) throw failure
   logger.info('api server stops')
   await server.close()
 } catch (error) {
   logger.error('api server failed', { err: toError(error) })
-  process.exitCode = 1
+  // The listener would keep the process; a new one opens the store afresh.
+  process.exit(1)
 }
 
 function parsePort(text: string): number {

@@ -36,6 +36,8 @@ export interface ApiServerOptions {
 export interface ApiServer {
   readonly port: number
   readonly url: string
+  /** Resolves when the store cannot be written any more: end the process, so that it is started again. */
+  readonly died: Promise<Error>
   /** Ends watches, waits for writes under way, closes the store. */
   close(): Promise<void>
 }
@@ -62,5 +64,5 @@ export async function startApiServer(options: ApiServerOptions, signal: AbortSig
     await expiry
     await store.close()
   }
-  return { port, url, close }
+  return { port, url, died: store.died, close }
 }

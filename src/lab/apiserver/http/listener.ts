@@ -11,7 +11,7 @@ import type { Answer, Call } from '../rest/call.ts'
 import { route } from '../rest/router.ts'
 import { badRequest, internalError, StatusError, unauthorized } from '../status.ts'
 import { JournalError } from '../store/journal.ts'
-import { readBody } from './read-body.ts'
+import { type HeldBytes, readBody } from './read-body.ts'
 
 const maxConnections = 4000
 const maxHeaderBytes = 32 * 1024
@@ -35,6 +35,7 @@ export interface ListenerFiles {
 export class Listener {
   readonly #context: ServerContext
   readonly #server: Server
+  readonly #held: HeldBytes = { count: 0 }
 
   constructor(context: ServerContext, files: ListenerFiles) {
     this.#context = context
@@ -120,10 +121,12 @@ export class Listener {
       userAgent: request.headers['user-agent'] ?? '',
       accept: request.headers.accept,
       signal,
-      body: await readBody(request),
+      body: await readBody(request, this.#held),
       warnings: [],
     }
-    const answer = await route(this.#context, call)
+    const answer = await route(this.#context, call).finally(() => {
+      this.#held.count -= call.body.byteLength
+    })
     return call.warnings.length === 0 ? answer : { ...answer, warnings: call.warnings }
   }
 

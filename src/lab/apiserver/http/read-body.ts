@@ -6,8 +6,19 @@ import { decodeProtobuf } from './protobuf/decode.ts'
 /** Longest body that is read. */
 export const maxBodyBytes: number = 3 * 1024 * 1024
 
-/** @throws {StatusError} 413 when the body is too long, 400 when it breaks off */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
+/** Bytes of bodies that all requests under way may hold together. */
+const maxHeldBytes = 256 * 1024 * 1024
+
+/** Counts the bytes of bodies in memory. */
+export interface HeldBytes {
+  count: number
+}
+
+/**
+ * Reads a body and counts it as held; who calls takes it off the count again.
+ * @throws {StatusError} 413 when the body is too long, 429 when all bodies are too much, 400 when it breaks off
+ */
+export async function readBody(request: IncomingMessage, held: HeldBytes): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
   if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLarge()
@@ -16,16 +27,23 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
       const piece: Buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
       bytes += piece.byteLength
       if (bytes > maxBodyBytes) throw tooLarge()
+      if (held.count + bytes > maxHeldBytes) throw tooBusy()
       chunks.push(piece)
     }
   } catch (error) {
     if (error instanceof StatusError) throw error
     throw badRequest('the request body broke off before its end; send it again')
   }
+  held.count += bytes
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
 }
 
-export function tooLarge(): StatusError {
+function tooBusy(): StatusError {
+  const message = `requests under way hold over ${maxHeldBytes} bytes; wait and send this one again`
+  return new StatusError(429, 'TooManyRequests', message, { retryAfterSeconds: 1 })
+}
+
+function tooLarge(): StatusError {
   return new StatusError(
     413,
     'RequestEntityTooLarge',

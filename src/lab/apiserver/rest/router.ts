@@ -15,7 +15,8 @@ import { reviewResources } from '../discovery/review-resources.ts'
 import { parseContent } from '../http/read-body.ts'
 import { parseResourcePath, type ResourcePath, splitPath } from '../http/request-path.ts'
 import type { Kind } from '../kinds/kind.ts'
-import { methodNotAllowed, pathNotFound } from '../status.ts'
+import { methodNotAllowed, pathNotFound, StatusError } from '../status.ts'
+import type { StoredRecord } from '../store/record.ts'
 import { type Answer, type Call, jsonAnswer } from './call.ts'
 import { createObject, refuseTerminatingCrd } from './create.ts'
 import { deletedStatus, deleteObject, readDeleteOptions } from './delete.ts'
@@ -29,6 +30,7 @@ import { listText, objectText } from './view.ts'
 import { watchObjects } from './watch.ts'
 
 const created = 201
+const deletesAtOnce = 64
 
 /** Answers one authenticated request. @throws {StatusError} for a request that is refused */
 export async function route(context: ServerContext, call: Call): Promise<Answer> {
@@ -130,6 +132,11 @@ async function routeCollection(
   }
 }
 
+// Somebody else deleted it meanwhile: that is what was wanted.
+function unlessGone(error: unknown): undefined {
+  if (!(error instanceof StatusError) || error.status !== 404) throw error
+}
+
 async function deleteCollection(
   context: ServerContext,
   kind: Kind,
@@ -138,10 +145,13 @@ async function deleteCollection(
 ): Promise<Answer> {
   const options = readDeleteOptions(call)
   const page = await readPage(context, kind, path, call)
-  const records = []
-  for (const { namespace, name } of page.records) {
-    const deleted = await deleteObject(context, { kind, path: { ...path, namespace, name } }, call, options)
-    records.push(deleted.record)
+  const records: StoredRecord[] = []
+  for (let start = 0; start < page.records.length; start += deletesAtOnce) {
+    const batch = page.records.slice(start, start + deletesAtOnce)
+    const deleted = batch.map(({ namespace, name }) =>
+      deleteObject(context, { kind, path: { ...path, namespace, name } }, call, options).catch(unlessGone),
+    )
+    for (const done of await Promise.all(deleted)) if (done !== undefined) records.push(done.record)
   }
   const metadata = { resourceVersion: String(context.store.committed) }
   return jsonAnswer(listText(records, viewOf(kind, path.version, call), metadata))

@@ -3,6 +3,7 @@ import { stringifyJson } from '../../../base/index.ts'
 import type { ServerContext } from '../context.ts'
 import type { ResourcePath } from '../http/request-path.ts'
 import { apiVersionOf, type Kind, resourceKey } from '../kinds/kind.ts'
+import { crdResource } from '../kinds/registry.ts'
 import { badRequest, expired, StatusError } from '../status.ts'
 import type { EventType, StoredRecord, StoreEvent } from '../store/record.ts'
 import type { Answer, Call } from './call.ts'
@@ -120,6 +121,9 @@ async function runWatch(watch: Watch, response: ServerResponse, signal: AbortSig
   const unsubscribe = context.store.subscribe(resourceKey(view.kind), (event) => {
     if (!writer.send(event)) end()
   })
+  const undefine = context.store.subscribe(crdResource, ({ type, record }) => {
+    if (type === 'DELETED' && record.name === `${view.kind.plural}.${view.kind.group}`) end()
+  })
   const timer = setTimeout(() => {
     // The client comes back: the bookmark saves it from reading again what it has.
     writer.bookmark(false)
@@ -133,6 +137,7 @@ async function runWatch(watch: Watch, response: ServerResponse, signal: AbortSig
     await promise
   } finally {
     unsubscribe()
+    undefine()
     clearTimeout(timer)
     clearInterval(bookmark)
     signal.removeEventListener('abort', end)

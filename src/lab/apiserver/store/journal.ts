@@ -39,10 +39,24 @@ export class JournalError extends OperationError {
   }
 }
 
+/** Where a store keeps what it may not lose. */
+export interface DurableLog {
+  /** The version of the last commit before this one was opened; 0 for a new one. */
+  readonly loadedVersion: number
+  readonly loadedRows: readonly LoadedRow[]
+  /** Resolves when the rows are on disk. One call at a time. */
+  commit(version: number, rows: readonly JournalRow[]): Promise<void>
+  close(): Promise<void>
+  /** Resolves when nothing can be written any more. */
+  readonly died: Promise<JournalError>
+}
+
 /** The durable side of the store: one SQLite file, written by a thread of its own, one transaction at a time. */
-export class Journal {
+export class Journal implements DurableLog {
   readonly #path: string
   readonly #worker: Worker
+  #dead: JournalError | undefined
+  readonly #died = Promise.withResolvers<JournalError>()
   #pending: { resolve: () => void; reject: (error: Error) => void } | undefined
   readonly loadedVersion: number
   readonly loadedRows: readonly LoadedRow[]
@@ -53,8 +67,8 @@ export class Journal {
     this.loadedVersion = loaded.version
     this.loadedRows = loaded.rows
     worker.on('message', (reply: JournalReply) => this.#onReply(reply))
-    worker.on('error', (error) => this.#fail(error.message))
-    worker.on('exit', () => this.#fail('the writer ended'))
+    worker.on('error', (error) => this.#die(error.message))
+    worker.on('exit', () => this.#die('the writer ended'))
   }
 
   /** @throws {JournalError} when the file cannot be opened */
@@ -71,8 +85,8 @@ export class Journal {
     }
   }
 
-  /** Resolves when the rows are on disk. One call at a time. */
   commit(version: number, rows: readonly JournalRow[]): Promise<void> {
+    if (this.#dead !== undefined) return Promise.reject(this.#dead)
     assert(this.#pending === undefined, 'one commit is under way at a time')
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject }
@@ -80,7 +94,13 @@ export class Journal {
     })
   }
 
+  /** Resolves when nothing can be written any more. */
+  get died(): Promise<JournalError> {
+    return this.#died.promise
+  }
+
   async close(): Promise<void> {
+    if (this.#dead !== undefined) return
     const ended = once(this.#worker, 'exit')
     this.#post({ kind: 'close' })
     await ended
@@ -96,6 +116,12 @@ export class Journal {
     const pending = this.#pending
     this.#pending = undefined
     pending?.resolve()
+  }
+
+  #die(problem: string): void {
+    this.#dead ??= new JournalError(this.#path, problem)
+    this.#died.resolve(this.#dead)
+    this.#fail(problem)
   }
 
   #fail(problem: string): void {

@@ -6,7 +6,7 @@ import test from 'node:test'
 import fc from 'fast-check'
 import type { ApiObject } from '../object.ts'
 import { Collection } from './collection.ts'
-import { JournalError } from './journal.ts'
+import { type DurableLog, JournalError, type JournalRow } from './journal.ts'
 import { Store } from './store.ts'
 
 const resource = '/configmaps'
@@ -130,4 +130,56 @@ void test('Collection lists keys in order, whatever the order of changes', () =>
     assert.equal(collection.size, model.size)
   })
   fc.assert(law)
+})
+
+/** A disk that refuses the commits with these numbers. */
+class FaultyLog implements DurableLog {
+  readonly loadedVersion = 0
+  readonly loadedRows = []
+  readonly died = new Promise<JournalError>(() => undefined)
+  readonly rows: JournalRow[][] = []
+  readonly #refused: ReadonlySet<number>
+  #count = 0
+
+  constructor(refused: readonly number[]) {
+    this.#refused = new Set(refused)
+  }
+
+  commit(_version: number, rows: readonly JournalRow[]): Promise<void> {
+    this.#count++
+    if (this.#refused.has(this.#count))
+      return Promise.reject(new JournalError('x', 'database or disk is full'))
+    this.rows.push([...rows])
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+void test('writes that the disk refuses are taken back, their callers are told, and later ones go on', async () => {
+  const log = new FaultyLog([2])
+  const store = new Store(log)
+  const heard: string[] = []
+  store.subscribe(resource, ({ type, record }) => heard.push(`${type} ${record.name}`))
+  const first = store.put(resource, configMap('a', { v: '1' }), 0)
+  assert.ok(first)
+  await store.durable(first.version)
+  const second = store.put(resource, configMap('a', { v: '2' }), first.version)
+  const other = store.put(resource, configMap('b'), 0)
+  assert.ok(second && other)
+  await assert.rejects(store.durable(second.version), /disk is full/)
+  assert.equal(store.get(resource, 'default/a'), first)
+  assert.equal(store.get(resource, 'default/b'), undefined)
+  assert.deepEqual(store.changesSince(resource, first.version), [])
+  const third = store.put(resource, configMap('a', { v: '3' }), first.version)
+  assert.ok(third !== undefined && third.version > other.version)
+  await store.durable(third.version)
+  assert.deepEqual(heard, ['ADDED a', 'MODIFIED a'])
+  assert.deepEqual(
+    log.rows.map((rows) => rows.map(({ version }) => version)),
+    [[first.version], [third.version]],
+  )
+  await store.close()
 })

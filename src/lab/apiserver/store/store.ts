@@ -2,7 +2,7 @@ import { assert, parseJson, stringifyJson, toError } from '../../../base/index.t
 import type { ApiObject } from '../object.ts'
 import { Collection } from './collection.ts'
 import { History, type HistoryLimits } from './history.ts'
-import { Journal, type JournalRow } from './journal.ts'
+import { type DurableLog, Journal, type JournalError, type JournalRow } from './journal.ts'
 import { type EventType, recordKey, type StoredRecord, type StoreEvent } from './record.ts'
 
 /** Called for each committed change, in the order of versions. */
@@ -24,7 +24,7 @@ export const defaultHistory: HistoryLimits = { events: 20_000, bytes: 48 * 1024 
  * wrote first awaits `durable`: nothing is told to anybody that a crash could take back.
  */
 export class Store {
-  readonly #journal: Journal
+  readonly #journal: DurableLog
   readonly #collections = new Map<string, Collection>()
   readonly #listeners = new Map<string, Set<Listener>>()
   readonly #history: History
@@ -34,7 +34,7 @@ export class Store {
   #waiters: Waiter[] = []
   #flushing: Promise<void> | undefined
 
-  private constructor(journal: Journal, limits: HistoryLimits) {
+  constructor(journal: DurableLog, limits: HistoryLimits = defaultHistory) {
     this.#journal = journal
     this.#head = Math.max(firstVersion, journal.loadedVersion)
     this.#committed = this.#head
@@ -128,6 +128,11 @@ export class Store {
     const set = listeners
     set.add(listener)
     return () => void set.delete(listener)
+  }
+
+  /** Resolves when nothing can be written any more: the server has to start again. */
+  get died(): Promise<JournalError> {
+    return this.#journal.died
   }
 
   async close(): Promise<void> {
