@@ -18,7 +18,7 @@ function applied(target: unknown, patch: unknown): unknown {
 void test('a server that applies mergePatchOf(before, after) to before has after', () => {
   const key = fc.constantFrom('pool', 'owner', 'grant', 'routes', 'uid')
   const { members } = fc.letrec<{ members: object; value: unknown }>((tie) => ({
-    members: fc.dictionary(key, tie('value'), { maxKeys: 4 }),
+    members: fc.dictionary(key, tie('value'), { maxKeys: 4, noNullPrototype: true }),
     value: fc.oneof(
       { maxDepth: 3 },
       fc.constantFrom('a', 'b', 1, true),
