@@ -113,3 +113,22 @@ void test('a decision to throw is a typed error: the product creates no bare Err
   const found = product.filter((file) => /\bnew Error\(/.test(readFileSync(join(root, file), 'utf8')))
   assert.deepEqual(found, [])
 })
+
+void test('package-lock.json fits every machine: platform packages are complete, no engine is named', () => {
+  interface Locked {
+    readonly engines?: unknown
+    readonly resolved?: string
+    readonly optionalDependencies?: Record<string, string>
+  }
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, Locked>
+  }
+  const found = Object.entries(lock.packages).flatMap(([path, info]) => [
+    ...(path !== '' && info.engines !== undefined ? [`${path} names an engine: npm run lock`] : []),
+    ...(info.resolved !== undefined ? [`${path} names the host of a registry`] : []),
+    ...Object.keys(info.optionalDependencies ?? {})
+      .filter((name) => lock.packages[`node_modules/${name}`] === undefined)
+      .map((name) => `${name} is missing: npm run lock`),
+  ])
+  assert.deepEqual(found, [])
+})
