@@ -1,0 +1,17 @@
+// `npm run generate`: writes manifests/crds from src/api/crd, and removes what is no longer made; and the list in docs/limits.md.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { crdFiles, crdFolder } from './crd-files.ts'
+import { limitsFile, limitsMark, limitsText } from './limits-file.ts'
+
+const root = dirname(import.meta.dirname)
+const folder = join(root, crdFolder)
+const files = crdFiles()
+mkdirSync(folder, { recursive: true })
+for (const name of readdirSync(folder)) if (!files.has(name)) rmSync(join(folder, name))
+for (const [name, text] of files) writeFileSync(join(folder, name), text)
+console.log(`wrote ${files.size} files to ${crdFolder}`)
+const limits = join(root, limitsFile)
+const [written = ''] = readFileSync(limits, 'utf8').split(limitsMark)
+writeFileSync(limits, `${written}${limitsMark}\n\n${limitsText()}`)
+console.log(`wrote ${limitsFile}`)
