@@ -54,8 +54,9 @@ export async function runTests(
       if (process.env['SPIDERPOOL_TEST_VERBOSE'] !== undefined) process.stdout.write(data.message ?? '')
       continue
     }
-    // A file or suite that only groups tests is no test of its own.
-    if ((event.type !== 'test:pass' && event.type !== 'test:fail') || data.details?.type === 'suite') continue
+    if (event.type !== 'test:pass' && event.type !== 'test:fail') continue
+    // A suite groups tests and is none of its own, but one that is skipped as a whole names no test in it.
+    if (data.details?.type === 'suite' && data.skip === undefined) continue
     const title = `${(data.file ?? '').replace(/^.*\/(src|test)\//, '$1/')}: ${data.name ?? ''}`
     if (event.type === 'test:fail') {
       failed.push(title)
