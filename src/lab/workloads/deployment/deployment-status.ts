@@ -117,12 +117,14 @@ function waiting(seen: Seen, counts: Counts, message: string): Progress {
   if (hasMoved || isNew || before === undefined || before.reason === 'NewReplicaSetAvailable') {
     return { condition: conditionOf(seen, 'Progressing', verdict, true), recheckMs: deadlineMs }
   }
-  const sinceMs = Date.parse(before.lastUpdateTime ?? '') || nowMs
-  const leftMs = sinceMs + deadlineMs - nowMs
-  if (leftMs <= 0 && before.reason !== 'DeploymentPaused') {
+  const lateReason = 'ProgressDeadlineExceeded'
+  const since = Date.parse(before.lastUpdateTime ?? '')
+  const leftMs = (Number.isNaN(since) ? nowMs : since) + deadlineMs - nowMs
+  // Late stays late until something moves.
+  if (before.reason === lateReason || (leftMs <= 0 && before.reason !== 'DeploymentPaused')) {
     const late = {
       status: 'False',
-      reason: 'ProgressDeadlineExceeded',
+      reason: lateReason,
       message: message.replace(' is progressing.', ' has timed out progressing.'),
     }
     return { condition: conditionOf(seen, 'Progressing', late), recheckMs: undefined }
