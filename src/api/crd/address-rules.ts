@@ -60,7 +60,8 @@ export function ipVersionSchema(description: string): Schema {
 
 /** A list of ranges `a` or `a-b` (spec/api.md §3.2). */
 export function rangesSchema(description: string): Schema {
-  const wrong = 'is not an address or a range first-last of one family, such as 10.6.0.10-10.6.0.20'
+  const wrong =
+    'is no address or range: write one address, or first-last of one family, such as 10.6.0.10-10.6.0.20'
   const item: Schema = {
     type: 'string',
     maxLength: crdLimits.rangeLength,
@@ -115,6 +116,8 @@ export const subnetRules: readonly Rule[] = [
   {
     rule: '!has(self.ipVersion) || !isCIDR(self.subnet) || cidr(self.subnet).ip().family() == self.ipVersion',
     message: 'is not the family of spec.subnet: leave ipVersion out, it is filled from the subnet',
+    messageExpression:
+      "string(self.ipVersion) + ' is not the family of ' + self.subnet + ': leave ipVersion out, it is filled from the subnet'",
     fieldPath: '.ipVersion',
   },
   insideSubnetRule('ips'),
@@ -170,6 +173,7 @@ export const poolRoutesSchema: Schema = routesSchema('Extra routes of the interf
   {
     rule: '!isCIDR(self.dst) || cidr(self.dst).prefixLength() > 0',
     message: 'is the default route: write its gateway into spec.gateway instead',
+    messageExpression: `'"' + self.dst + '" is the default route: write its gateway into spec.gateway instead'`,
     fieldPath: '.dst',
   },
 ])
