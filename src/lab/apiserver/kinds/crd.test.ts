@@ -149,9 +149,10 @@ void test('deleting a definition removes its objects first, and waits for their 
     200,
     server.call('PATCH', `${path}/held`, { body: { metadata: { finalizers: null } }, ...merge }),
   )
-  const gone = async () => (await server.call('GET', `${crds}/mugs.example.com`)).status === 404
-  for (let attempt = 0; attempt < 50 && !(await gone()); attempt++)
-    await new Promise((resolve) => setImmediate(resolve))
+  // The definition goes first; its path is served until the registry has heard of that.
+  const gone = async () => (await server.call('GET', path)).status === 404
+  for (const endMs = performance.now() + 10_000; performance.now() < endMs && !(await gone()); )
+    await new Promise((resolve) => setTimeout(resolve, 10))
   await must(404, server.call('GET', `${crds}/mugs.example.com`))
   await must(404, server.call('GET', path))
 })
