@@ -49,24 +49,28 @@ function osName(): string {
   }
 }
 
-/** @returns false when there is no lab to go on with */
-async function startLab(options: Options): Promise<boolean> {
+/** `used`: it ran before, and somebody may have things of his own in it. */
+type Start = 'fresh' | 'used' | 'none'
+
+async function startLab(options: Options): Promise<Start> {
   if (await isLabRunning(options.dir)) {
     if (options.isCheck) {
       print(`A lab runs in ${options.dir}: a check needs one of its own. Stop it: spiderpoolctl lab down`)
-      return false
+      return 'none'
     }
-    print(`A lab runs in ${options.dir} already: going on with it.`)
-    return true
+    print(
+      `A lab runs in ${options.dir} already: going on with it, after removing what is of the document in it.`,
+    )
+    return 'used'
   }
   if (options.isCheck && existsSync(options.dir)) await labDown(options.dir)
-  if (await labUp(options.dir, options.kubeconfig)) return true
+  if (await labUp(options.dir, options.kubeconfig)) return options.kubeconfig === undefined ? 'fresh' : 'used'
   // What a failed start leaves is there to be looked at, but not after a check.
   if (options.isCheck) await labDown(options.dir)
-  return false
+  return 'none'
 }
 
-async function walk(options: Options, signal: AbortSignal): Promise<Tally | undefined> {
+async function walk(options: Options, isFresh: boolean, signal: AbortSignal): Promise<Tally | undefined> {
   const kubectlPath = findKubectl()
   if (kubectlPath === undefined) {
     print('kubectl was not found: name it with KUBECTL=/path/to/kubectl')
@@ -77,8 +81,8 @@ async function walk(options: Options, signal: AbortSignal): Promise<Tally | unde
   const kubectl = await Kubectl.open(kubectlPath, kubeconfig, join(dir, 'kubectl-cache'))
   print(`kubectl ${kubectl.version} (${kubectl.path})`)
   if (kubectl.isOld) print('It is an old one: manifests are applied without client-side validation.')
-  const tour = new Tour({ kubectl, kernel: new Kernel(dir) }, signal)
-  await tour.cleanAll()
+  const tour = new Tour({ kubectl, kernel: new Kernel(dir), isFresh }, signal)
+  if (!isFresh) await tour.cleanAll()
   await tour.walk()
   return tour.tally()
 }
@@ -101,11 +105,11 @@ ${bold('The lab keeps running. What to try next')}
   export KUBECONFIG=${join(dir, 'kubeconfig')}
   kubectl apply -f docs/examples/affinity/02-test-pod-ippool.yaml -f docs/examples/affinity/03-test-app-3.yaml
   kubectl get pods -o wide; kubectl get spiderippools,spiderendpoints
-  kubectl scale deployment/test-app-3 --replicas=11  # one more than the pool has: describe it
-  kubectl get spideripblocks -o yaml                    # the ledger: who owns which address
+  kubectl scale deployment/test-app-3 --replicas=11   # one more than the pool has: describe the pod that waits
+  kubectl get spideripblocks -o yaml                  # the ledger: who owns which address
   ${tool} lab status${folder}
-  ${tool} lab exec${folder} node:node1 -- ip address    # look around in a node, or in a pod: NAMESPACE/POD
-  ${tool} lab down${folder}                     # removes every process, namespace and file of it`)
+  ${tool} lab exec${folder} node:node1 -- ip address  # look around in a node, or in a pod: NAMESPACE/POD
+  ${tool} lab down${folder}                           # removes every process, namespace and file of it`)
 }
 
 async function main(options: Options, signal: AbortSignal): Promise<number> {
@@ -115,16 +119,16 @@ async function main(options: Options, signal: AbortSignal): Promise<number> {
   setUpMachine()
   let tally: Tally | undefined
   let isRemoved = true
-  let isStarted = false
+  let start: Start = 'none'
   try {
-    isStarted = await startLab(options)
-    if (isStarted) tally = await walk(options, signal)
+    start = await startLab(options)
+    if (start !== 'none') tally = await walk(options, start === 'fresh', signal)
     if (tally !== undefined) summarise(tally, ((performance.now() - startedMs) / 1000).toFixed(1))
   } catch (error) {
     if (!signal.aborted) throw error
     print('\nInterrupted.')
   } finally {
-    if (options.isCheck && isStarted) {
+    if (options.isCheck && start !== 'none') {
       print()
       isRemoved = await labDown(options.dir)
     }

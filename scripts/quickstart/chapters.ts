@@ -23,7 +23,7 @@ export type Step =
       readonly change?: { readonly text: string; readonly says: string }
     }
   | { readonly do: 'namespace'; readonly name: string }
-  | { readonly do: 'delete'; readonly kinds: readonly string[]; readonly namespace: string }
+  | { readonly do: 'delete'; readonly file: string }
   | { readonly do: 'check'; readonly check: Check }
   /** Pings between all pods that run and the gateways of their networks. */
   | { readonly do: 'ping'; readonly kinds: readonly PingKind[] }
@@ -175,7 +175,7 @@ const node: Chapter = {
   steps: [
     ...nodeSteps('07-test-node1-ippool-node-affinity.yaml'),
     gatewayPings,
-    { do: 'delete', kinds: ['daemonset'], namespace: 'default' },
+    { do: 'delete', file: '09-test-app-1.yaml' },
     ...nodeSteps('08-test-node1-ippool-node-name.yaml'),
     check(
       specIs(['get', 'spiderippool', 'test-node1-ippool'], { has: ['nodeName'], hasNot: ['nodeAffinity'] }),
@@ -221,8 +221,8 @@ const tenant: Chapter = {
       ),
     ),
     gatewayPings,
-    { do: 'delete', kinds: ['deployment'], namespace: 'test-ns1' },
-    { do: 'delete', kinds: ['deployment'], namespace: 'test-ns2' },
+    { do: 'delete', file: '12-test-app-2.yaml' },
+    { do: 'delete', file: '13-test-other-ns.yaml' },
     ...tenantSteps('11-test-ns1-ippool-namespace-name.yaml'),
     check(
       specIs(['get', 'spiderippool', 'test-ns1-ippool'], {

@@ -7,6 +7,8 @@ import type { Kubectl } from './kubectl.ts'
 export interface Sight {
   readonly kubectl: Kubectl
   readonly kernel: Kernel
+  /** Nobody else has anything in the lab: what is there is ours. */
+  readonly isFresh: boolean
 }
 
 export interface Seen {

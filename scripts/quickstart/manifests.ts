@@ -23,6 +23,29 @@ export function withReplicas(text: string, replicas: number): string {
   return text.replace(/^( *replicas:) \d+$/m, `$1 ${replicas}`)
 }
 
+/** What a document describes. */
+export interface Described {
+  readonly kind: string
+  readonly name: string
+  readonly namespace: string
+  /** Label of its pods; '' for what has none. */
+  readonly app: string
+  /** Ranges of addresses, as a pool writes them. */
+  readonly ranges: readonly string[]
+}
+
+/** Reads what the checks need of a document: these manifests are ours, and written in one way. */
+export function describe(document: string): Described {
+  const found = (pattern: RegExp) => pattern.exec(document)?.[1] ?? ''
+  return {
+    kind: found(/^kind: (\S+)/m),
+    name: found(/^metadata:\n +name: (\S+)/m),
+    namespace: found(/^metadata:\n(?: +\S.*\n)*? +namespace: (\S+)/m) || 'default',
+    app: found(/matchLabels:\n +app: (\S+)/),
+    ranges: [...document.matchAll(/^ +- (\d[\d.]+-\d[\d.]+)$/gm)].map(([, range = '']) => range),
+  }
+}
+
 /** A range of IPv4 addresses as pools write it. */
 export interface Range {
   readonly first: string

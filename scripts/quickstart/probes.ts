@@ -2,7 +2,7 @@
 import type { Check, Seen, Sight } from './check.ts'
 import type { KernelAddress } from './kernel.ts'
 import type { PodObject } from './kubectl.ts'
-import { addressesIn, isInRange, type Range } from './manifests.ts'
+import { addressesIn, type Described, isInRange, type Range, rangeOf } from './manifests.ts'
 
 /** Pods that a check is about. */
 export interface Subject {
@@ -233,14 +233,14 @@ export function statusLists(subject: Subject, interfaces: readonly string[]): Ch
   }
 }
 
-/** No pod, no namespace of a pod, and no address in the ledger is left. */
-export function nothingLeft(namespaces: readonly string[]): Check {
+/** Of these objects no pod, no address in the kernel and none in the ledger is left. */
+export function nothingLeft(objects: readonly Described[]): Check {
   return {
     name: 'the chapter left nothing: no pod, no namespace in the kernel, no address in the ledger',
     expected: 'no pods, no pod namespaces, no entries in SpiderIPBlocks, no SpiderEndpoints',
     look: 'kubectl get pods,spiderendpoints -A; kubectl get spideripblocks -o yaml',
     withinMs: 90_000,
-    probe: (sight) => lookForLeftovers(sight, namespaces),
+    probe: (sight) => lookForLeftovers(sight, objects),
   }
 }
 
@@ -250,23 +250,31 @@ interface Block {
 interface Named {
   readonly metadata: { readonly name: string; readonly namespace?: string }
 }
+interface Items<T> {
+  readonly items: readonly T[]
+}
 
-async function lookForLeftovers({ kubectl, kernel }: Sight, namespaces: readonly string[]): Promise<Seen> {
-  interface Items<T> {
-    readonly items: readonly T[]
-  }
+async function lookForLeftovers(sight: Sight, objects: readonly Described[]): Promise<Seen> {
+  const { kubectl, kernel, isFresh } = sight
   const list = async <T>(kind: string): Promise<readonly T[]> =>
     (await kubectl.json<Items<T>>(['get', kind, '-A'])).items
-  const isOurs = ({ metadata }: Named) => namespaces.includes(metadata.namespace ?? '')
-  const pods = (await list<Named>('pods')).filter(isOurs)
-  if (pods.length > 0) return no(`pods: ${pods.map(({ metadata }) => metadata.name).join(' ')}`)
-  const inKernel = kernel.podNamespaces()
-  if (inKernel.length > 0) return no(`namespaces: ${inKernel.join(' ')}`)
-  const blocks = await list<Block>('spideripblocks')
-  const held = blocks.flatMap(({ spec }) => Object.keys(spec.entries ?? {}))
-  if (held.length > 0) return no(`in the ledger: ${held.join(' ')}`)
-  const endpoints = (await list<Named>('spiderendpoints')).filter(isOurs)
-  if (endpoints.length > 0)
-    return no(`endpoints: ${endpoints.map(({ metadata }) => metadata.name).join(' ')}`)
-  return yes('nothing')
+  const ranges = objects.flatMap((object) => object.ranges).map((text) => rangeOf(text, 0))
+  const isOurAddress = (ip: string) => !ip.includes(':') && ranges.some((range) => isInRange(range, ip))
+  const owners = objects.filter(({ app }) => app !== '')
+  const isOurPod = ({ metadata }: Named) =>
+    owners.some(
+      ({ name, namespace }) => metadata.namespace === namespace && metadata.name.startsWith(`${name}-`),
+    )
+  const left = (what: string, names: readonly string[]): Seen | undefined =>
+    names.length === 0 ? undefined : no(`${what}: ${names.join(' ')}`)
+  const nameOf = ({ metadata }: Named) => metadata.name
+  const inKernel = (await kernel.addresses()).filter(({ address }) => isOurAddress(address))
+  const held = (await list<Block>('spideripblocks')).flatMap(({ spec }) => Object.keys(spec.entries ?? {}))
+  return (
+    left('pods', (await list<Named>('pods')).filter(isOurPod).map(nameOf)) ??
+    left('namespaces', isFresh ? kernel.podNamespaces() : inKernel.map(({ netns }) => netns)) ??
+    left('in the ledger', isFresh ? held : held.filter(isOurAddress)) ??
+    left('endpoints', (await list<Named>('spiderendpoints')).filter(isOurPod).map(nameOf)) ??
+    yes('nothing')
+  )
 }

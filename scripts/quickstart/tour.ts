@@ -2,7 +2,7 @@
 import { type Chapter, chapters, type Step } from './chapters.ts'
 import { type Check, runCheck, type Sight } from './check.ts'
 import type { Ran } from './kubectl.ts'
-import { manifestPath, readManifest } from './manifests.ts'
+import { type Described, describe, documentsOf, manifestPath, readManifest } from './manifests.ts'
 import { type PingRow, pingCheck } from './pings.ts'
 import { nothingLeft } from './probes.ts'
 import { bold, command, failed, passed, print } from './screen.ts'
@@ -14,7 +14,7 @@ export interface Tally {
   readonly pings: readonly PingRow[]
 }
 
-const workloads = ['deployment', 'daemonset', 'statefulset', 'job']
+const poolKind = 'SpiderIPPool'
 const deleteTimeout = '--timeout=60s'
 
 /** One walk through the document. */
@@ -44,26 +44,26 @@ export class Tour {
         if (!(await this.#take(step))) break
       }
       await this.clean(chapter)
-      await this.#check(nothingLeft(['default', ...chapter.namespaces]))
+      await this.#check(nothingLeft(objectsOf(chapter)))
     }
   }
 
-  /** Removes what an interrupted walk left. */
+  /** Removes what an interrupted walk left, and nothing that is not of the document. */
   async cleanAll(): Promise<void> {
-    const namespaces = [...new Set(chapters.flatMap((chapter) => chapter.namespaces))]
-    await this.clean({ title: '', steps: [], namespaces })
+    for (const chapter of chapters) await this.clean(chapter)
   }
 
   /** Workloads first: a pool goes when nobody has an address of it. */
   async clean(chapter: Chapter): Promise<void> {
     const { kubectl } = this.#sight
-    const gone = ['--ignore-not-found', deleteTimeout]
-    for (const namespace of ['default', ...chapter.namespaces]) {
-      await kubectl.run(['delete', workloads.join(','), '--all', '-n', namespace, ...gone])
-    }
-    if (chapter.namespaces.length > 0)
-      await kubectl.run(['delete', 'namespace', ...chapter.namespaces, ...gone])
-    await kubectl.run(['delete', 'spiderippools', '--all', ...gone])
+    const remove = (args: readonly string[], input = '') =>
+      kubectl.run(['delete', ...args, '--ignore-not-found', deleteTimeout], input)
+    const documents = documentsIn(chapter)
+    const isPool = (document: string) => describe(document).kind === poolKind
+    const workloads = documents.filter((document) => !isPool(document))
+    await remove(['-f', '-'], workloads.join('\n---\n'))
+    if (chapter.namespaces.length > 0) await remove(['namespace', ...chapter.namespaces])
+    await remove(['-f', '-'], documents.filter(isPool).join('\n---\n'))
   }
 
   /** @returns false when what follows makes no sense any more */
@@ -75,9 +75,12 @@ export class Tour {
       case 'namespace':
         return this.#createNamespace(step.name)
       case 'delete': {
-        const { kinds, namespace } = step
-        const args = ['delete', kinds.join(','), '--all', '-n', namespace, deleteTimeout]
-        return this.#must(args, await this.#sight.kubectl.run(args))
+        const args = ['delete', '-f', manifestPath(step.file), deleteTimeout]
+        const ran = await this.#sight.kubectl.run(
+          ['delete', '-f', '-', deleteTimeout],
+          readManifest(step.file),
+        )
+        return this.#must(args, ran)
       }
       case 'check':
         await this.#check(step.check)
@@ -127,4 +130,14 @@ export class Tour {
     this.#failed.push(check.name)
     failed(check.name, { expected: check.expected, seen: seen.what, look: check.look })
   }
+}
+
+/** The documents that a chapter sends, each once. */
+function documentsIn(chapter: Chapter): readonly string[] {
+  const files = new Set(chapter.steps.flatMap((step) => (step.do === 'send' ? [step.file] : [])))
+  return [...files].flatMap((file) => documentsOf(readManifest(file)))
+}
+
+function objectsOf(chapter: Chapter): readonly Described[] {
+  return documentsIn(chapter).map(describe)
 }
