@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type EventObject, resources } from '../api/index.ts'
-import type { Clock, Logger } from '../base/index.ts'
+import { type Clock, deadlineAfter, type Logger } from '../base/index.ts'
 import type { KubeApi } from '../kube/index.ts'
 import type { PodIdentity } from './pod-identity.ts'
 
@@ -37,9 +37,9 @@ export function createPodEvents(options: Options): PodEvents {
 
   const drain = async (): Promise<void> => {
     for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
-      const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(sendBudgetMs)])
+      using deadline = deadlineAfter(sendBudgetMs, stop.signal)
       try {
-        await kube.create(resources.event, event, signal)
+        await kube.create(resources.event, event, deadline.signal)
       } catch (error) {
         logger.warn('event is lost', { reason: event.reason, pod: event.involvedObject.name, err: error })
       }

@@ -1,5 +1,5 @@
 import type { AllocateRequest, AllocateResponse } from '../../api/index.ts'
-import { type Clock, type Logger, toError, undone } from '../../base/index.ts'
+import { type Clock, deadlineAfter, type Logger, toError, undone } from '../../base/index.ts'
 import {
   type AttachmentEnvironment,
   CniError,
@@ -59,8 +59,9 @@ export class IpamPlugin {
     const pod = podOf(request.env)
     const { env, config } = request
     const netnsIdentity = await requireForeignNamespace(env, this.#ports.namespaces)
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(addBudgetMs)])
-    return this.#containers.run(env.containerId, 'exclusive', deadline, async () => {
+    using deadline = deadlineAfter(addBudgetMs, signal)
+    const limited = deadline.signal
+    return await this.#containers.run(env.containerId, 'exclusive', limited, async () => {
       const entry: JournalEntry = {
         containerId: env.containerId,
         ifName: env.ifName,
@@ -75,7 +76,7 @@ export class IpamPlugin {
       // release of this very attachment that is still to be told.
       await this.#ports.journal.write(entry)
       try {
-        const answer = await this.#ports.allocator.allocate(allocateRequest(env, pod, ipam), deadline)
+        const answer = await this.#ports.allocator.allocate(allocateRequest(env, pod, ipam), limited)
         return convertResult(toResult(env.ifName, answer), config.cniVersion)
       } catch (cause) {
         throw await undone(cause, () => this.#undo(entry, cause))
@@ -104,13 +105,14 @@ export class IpamPlugin {
     const { clock, journal, logger } = this.#ports
     // While the controller is known to be away nobody waits for it: a spool of thousands is replayed in seconds.
     if (clock.nowMs() < this.#awayUntilMs) return this.#keepForLater(entry, undefined)
+    using deadline = deadlineAfter(releaseBudgetMs)
     try {
-      await this.#tellController(entry, AbortSignal.timeout(releaseBudgetMs))
+      await this.#tellController(entry, deadline.signal)
     } catch (error) {
       const { containerId, ifName } = entry
       logger.warn('release is kept for later', { containerId, ifName, err: toError(error).message })
       this.#awayUntilMs = clock.nowMs() + awayPauseMs
-      return this.#keepForLater(entry, error)
+      return await this.#keepForLater(entry, error)
     }
     this.#awayUntilMs = 0
     await journal.delete(entry)
@@ -172,7 +174,8 @@ export class IpamPlugin {
     return this.#containers.run(pending.containerId, 'exclusive', signal, async () => {
       const entry = journal.find(pending)
       if (entry === undefined || entry.state === 'held') return true // it was added again meanwhile
-      await this.#tellController(entry, AbortSignal.any([signal, AbortSignal.timeout(releaseBudgetMs)]))
+      using deadline = deadlineAfter(releaseBudgetMs, signal)
+      await this.#tellController(entry, deadline.signal)
       await journal.delete(entry)
       this.#awayUntilMs = 0
       return true
@@ -211,13 +214,15 @@ export class IpamPlugin {
         message: `Cannot confirm the addresses of ${containerId} ${ifName}: this node has no record of its ADD`,
         hint: 'remove the sandbox and let the runtime make a new one',
       })
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(checkBudgetMs)])
-    await this.#ports.allocator.check({ containerId, ifName, ips: own }, deadline)
+    using deadline = deadlineAfter(checkBudgetMs, signal)
+    const limited = deadline.signal
+    await this.#ports.allocator.check({ containerId, ifName, ips: own }, limited)
   }
 
   /** Releases what this network has on this node and the list does not name. Goes on after errors, then joins them. */
   async gc(request: Ask<'GC'>, signal: AbortSignal): Promise<void> {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(gcBudgetMs)])
+    using deadline = deadlineAfter(gcBudgetMs, signal)
+    const limited = deadline.signal
     const valid = new Set(request.validAttachments.map((item) => `${item.containerId}:${item.ifName}`))
     const network = request.config.name
     const stale = this.#ports.journal
@@ -226,12 +231,12 @@ export class IpamPlugin {
       .filter((entry) => !valid.has(`${entry.containerId}:${entry.ifName}`))
     // An empty list may be a slip of the caller, and would free the whole node: what lives is kept.
     const isSuspicious = request.validAttachments.length === 0 && stale.length > 0
-    const alive = isSuspicious ? await this.#ports.podsOfNode(deadline) : new Set<string>()
+    const alive = isSuspicious ? await this.#ports.podsOfNode(limited) : new Set<string>()
     const errors: Error[] = []
     for (const entry of stale) {
       if (alive.has(entry.podUid)) continue
       try {
-        await this.#delAttachment(entry, deadline)
+        await this.#delAttachment(entry, limited)
       } catch (error) {
         errors.push(toError(error))
       }

@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '../../base/index.ts'
+import { type Clock, deadlineAfter, type Logger } from '../../base/index.ts'
 import type { Journal, JournalEntry } from '../journal.ts'
 import type { Allocator, Namespaces } from '../ports.ts'
 
@@ -17,6 +17,8 @@ const readyForMs = 60_000
 export class NodeReporter {
   readonly #ports: Ports
   #lastSuccessMs: number | undefined
+  /** When the last report that was answered had been begun; 0 before the first. */
+  #answeredMs = 0
 
   constructor(ports: Ports) {
     this.#ports = ports
@@ -40,8 +42,9 @@ export class NodeReporter {
       if (entry.state === 'held' && (await isSandboxAlive(entry, namespaces)))
         alive.push({ containerId: entry.containerId, ifName: entry.ifName })
     }
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(reportBudgetMs)])
-    await allocator.nodeReport({ takenAtMs, alive }, deadline)
+    using deadline = deadlineAfter(reportBudgetMs, signal)
+    await allocator.nodeReport({ takenAtMs, answeredMs: this.#answeredMs, alive }, deadline.signal)
+    this.#answeredMs = takenAtMs
     this.#lastSuccessMs = clock.nowMs()
     return 'done'
   }

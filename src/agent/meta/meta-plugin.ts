@@ -1,4 +1,4 @@
-import { type Clock, type Logger, OperationError, toError, undone } from '../../base/index.ts'
+import { type Clock, deadlineAfter, type Logger, OperationError, toError, undone } from '../../base/index.ts'
 import {
   type AttachmentId,
   CniError,
@@ -66,16 +66,17 @@ export class MetaPlugin {
     const identity = podOf(request.env)
     const { env } = request
     await requireForeignNamespace(env, this.#ports.namespaces)
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(addBudgetMs)])
-    return this.#containers.run(env.containerId, 'exclusive', deadline, async () => {
+    using deadline = deadlineAfter(addBudgetMs, signal)
+    const limited = deadline.signal
+    return await this.#containers.run(env.containerId, 'exclusive', limited, async () => {
       try {
-        await this.#tearDownOlder(env.containerId, deadline)
-        const pod = await readPod(this.#ports.kube, identity, deadline)
+        await this.#tearDownOlder(env.containerId, limited)
+        const pod = await readPod(this.#ports.kube, identity, limited)
         const call = { env, pod, config }
-        const attachments = await resolveAttachments(call, this.#ports, deadline)
+        const attachments = await resolveAttachments(call, this.#ports, limited)
         this.#requireFreeNames(env.netns, attachments)
         const known = { ...identity, uid: pod.metadata.uid ?? identity.podUid }
-        const result = await this.#attachAll(request, known, attachments, deadline)
+        const result = await this.#attachAll(request, known, attachments, limited)
         return convertResult(result, request.config.cniVersion)
       } catch (error) {
         this.#reportRefusal(identity, toError(error))
@@ -210,8 +211,9 @@ export class MetaPlugin {
   }
 
   async del(request: Ask<'DEL'>, signal: AbortSignal): Promise<void> {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(delBudgetMs)])
-    await this.#delContainer(request.env.containerId, deadline, request.env.netns)
+    using deadline = deadlineAfter(delBudgetMs, signal)
+    const limited = deadline.signal
+    await this.#delContainer(request.env.containerId, limited, request.env.netns)
   }
 
   async #delContainer(containerId: string, signal: AbortSignal, netns?: string): Promise<void> {
@@ -298,8 +300,9 @@ export class MetaPlugin {
 
   async check(request: Ask<'CHECK'>, signal: AbortSignal): Promise<void> {
     const { containerId } = request.env
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(addBudgetMs)])
-    await this.#containers.run(containerId, 'exclusive', deadline, async () => {
+    using deadline = deadlineAfter(addBudgetMs, signal)
+    const limited = deadline.signal
+    await this.#containers.run(containerId, 'exclusive', limited, async () => {
       const scratch = await this.#ports.scratch.read(containerId)
       if (scratch === undefined)
         throw new CniError({
@@ -310,9 +313,9 @@ export class MetaPlugin {
         })
       for (const attachment of scratch.attachments) {
         const list = listOf(attachment)
-        const version = await this.#ports.runner.prepare(list, deadline)
+        const version = await this.#ports.runner.prepare(list, limited)
         if (!isAtLeast(version, '0.4.0')) continue // its version has no CHECK
-        await this.#ports.runner.check(list, runtimeOf(scratch, attachment), deadline)
+        await this.#ports.runner.check(list, runtimeOf(scratch, attachment), limited)
       }
     })
   }
@@ -320,10 +323,11 @@ export class MetaPlugin {
   /** The default network can be attached: its object is readable, its plugins are there and say that they are ready. */
   async status(request: Ask<'STATUS'>, signal: AbortSignal): Promise<void> {
     const config = parseMetaConfig(request.config, this.#ports.defaults)
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(statusBudgetMs)])
+    using deadline = deadlineAfter(statusBudgetMs, signal)
+    const limited = deadline.signal
     try {
-      const list = await resolveList({ selection: config.clusterNetwork }, this.#ports, deadline)
-      await this.#ports.runner.status(list, deadline)
+      const list = await resolveList({ selection: config.clusterNetwork }, this.#ports, limited)
+      await this.#ports.runner.status(list, limited)
     } catch (cause) {
       const { namespace, name } = config.clusterNetwork
       const message = `Cannot serve ADD: default network "${namespace}/${name}": ${toError(cause).message}`
@@ -334,24 +338,23 @@ export class MetaPlugin {
 
   /** Removes the containers that the runtime does not list, then lets each network that is left collect its own. */
   async gc(request: Ask<'GC'>, signal: AbortSignal): Promise<void> {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(gcBudgetMs)])
+    using deadline = deadlineAfter(gcBudgetMs, signal)
+    const limited = deadline.signal
     const valid = new Set(request.validAttachments.map((item) => item.containerId))
     const known = (await this.#allScratch()).filter((scratch) => scratch.network === request.config.name)
     const stale = known.filter((scratch) => !valid.has(scratch.containerId))
     // As for addresses: an empty list does not remove the pods that live.
     const isSuspicious = request.validAttachments.length === 0 && stale.length > 0
-    const alive = isSuspicious ? await this.#ports.podsOfNode(deadline) : new Set<string>()
+    const alive = isSuspicious ? await this.#ports.podsOfNode(limited) : new Set<string>()
     const errors: Error[] = []
     for (const scratch of stale) {
       if (alive.has(scratch.podUid)) continue
-      await this.#delContainer(scratch.containerId, deadline).catch((error: unknown) =>
+      await this.#delContainer(scratch.containerId, limited).catch((error: unknown) =>
         errors.push(toError(error)),
       )
     }
     for (const { list, pairs } of networksOf(known.filter((scratch) => valid.has(scratch.containerId))))
-      await this.#ports.runner
-        .gc(list, pairs, deadline)
-        .catch((error: unknown) => errors.push(toError(error)))
+      await this.#ports.runner.gc(list, pairs, limited).catch((error: unknown) => errors.push(toError(error)))
     if (errors.length === 0) return
     const message = `Cannot remove all that is stale: ${errors.map((error) => error.message).join('; ')}`
     throw new CniError({ cniCode: cniCodes.delegate, slug: 'gc-incomplete', message, hint: 'repeat GC' })

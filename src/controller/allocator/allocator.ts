@@ -10,7 +10,7 @@ import {
   type ReleaseRequest,
   type Route,
 } from '../../api/index.ts'
-import { type Clock, InvalidInputError, type Logger } from '../../base/index.ts'
+import { type Clock, deadlineAfter, InvalidInputError, type Logger } from '../../base/index.ts'
 import {
   type AddAnswer,
   attachmentsOf,
@@ -64,11 +64,10 @@ class LedgerAllocator implements Allocator {
   }
 
   async allocate(node: string, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
-    const deadline = AbortSignal.timeout(Math.min(request.budgetMs, budgetCapMs))
-    const limited = AbortSignal.any([signal, deadline])
-    const pod = await readOwnPod(node, request, this.#ports, limited)
+    using deadline = deadlineAfter(Math.min(request.budgetMs, budgetCapMs), signal)
+    const pod = await readOwnPod(node, request, this.#ports, deadline.signal)
     try {
-      return await this.#allocateFor(pod, node, request, limited)
+      return await this.#allocateFor(pod, node, request, deadline.signal)
     } catch (error) {
       const isForPeople =
         error instanceof NoPoolError || error instanceof PoolFullError || error instanceof InvalidInputError
