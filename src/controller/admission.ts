@@ -94,13 +94,16 @@ async function readWorld(
   return { settings, pools, subnets, usedIps, ...(attachment === undefined ? {} : { attachment }) }
 }
 
+// A block with all its entries is some 60 KiB.
+const blockPage = 50
+
 async function usedIpsOf(pool: string, api: KubeApi, signal: AbortSignal): Promise<readonly UsedIp[]> {
-  const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, {}, signal)
-  return items.flatMap(({ spec }) =>
-    Object.entries(spec.entries ?? {})
-      .filter(([, entry]) => entry.pool === pool)
-      .map(([ip, { pod }]) => ({ ip, pod })),
-  )
+  const keep = ({ metadata, spec }: SpiderIpBlock): SpiderIpBlock => {
+    const ofPool = Object.entries(spec.entries ?? {}).filter(([, entry]) => entry.pool === pool)
+    return { metadata, spec: { ...spec, entries: Object.fromEntries(ofPool) } }
+  }
+  const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, { limit: blockPage, keep }, signal)
+  return items.flatMap(({ spec }) => Object.entries(spec.entries ?? {}).map(([ip, { pod }]) => ({ ip, pod })))
 }
 
 /** Installs or repairs both webhook configurations; their other fields stay as they are. */

@@ -15,11 +15,18 @@ export { type KubeconfigOptions, loadKubeconfig } from './access/kubeconfig.ts'
 export { ApiError, type ApiFailure, type ApiReason } from './api-error.ts'
 export { type CacheOptions, type CacheTiming, createCache } from './cache.ts'
 export { type ElectionHandlers, type ElectionOptions, elect, type Term } from './elector.ts'
+export {
+  createEventRecorder,
+  type EventRecorder,
+  type EventSource,
+  type EventSubject,
+} from './event-recorder.ts'
 export type {
   CacheStats,
   KubeApi,
   KubeCache,
   KubeList,
+  ListAllOptions,
   ListOptions,
   ObjectRef,
   PatchType,

@@ -17,6 +17,11 @@ export interface ListOptions {
   readonly resourceVersion?: string
 }
 
+export interface ListAllOptions<T extends KubeObject> extends ListOptions {
+  /** What to hold of each object. Runs as its page arrives, so that a long list is never in memory as a whole. */
+  readonly keep?: (object: T) => T
+}
+
 export type PatchType = 'merge' | 'json' | 'strategic' | 'apply'
 
 export interface ObjectRef {
@@ -50,10 +55,10 @@ export interface KubeApi {
     options: ListOptions,
     signal: AbortSignal,
   ): Promise<KubeList<T>>
-  /** All pages, as one consistent list. */
+  /** All pages, as one consistent list. When a version expires in between it starts again: `keep` then sees all anew. */
   listAll<T extends KubeObject>(
     resource: Resource,
-    options: ListOptions,
+    options: ListAllOptions<T>,
     signal: AbortSignal,
   ): Promise<KubeList<T>>
   create<T extends KubeObject>(resource: Resource, object: T, signal: AbortSignal): Promise<T>

@@ -5,6 +5,7 @@ import { ApiError } from './api-error.ts'
 import type {
   KubeApi,
   KubeList,
+  ListAllOptions,
   ListOptions,
   ObjectRef,
   PatchType,
@@ -84,7 +85,7 @@ class ApiCalls implements KubeApi {
 
   async listAll<T extends KubeObject>(
     resource: Resource,
-    options: ListOptions,
+    options: ListAllOptions<T>,
     signal: AbortSignal,
   ): Promise<KubeList<T>> {
     return listByPages<T>(this, resource, options, signal)

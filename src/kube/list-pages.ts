@@ -1,6 +1,6 @@
 import type { KubeObject, Resource } from '../api/index.ts'
 import { ApiError } from './api-error.ts'
-import type { KubeApi, KubeList, ListOptions } from './kube-api.ts'
+import type { KubeApi, KubeList, ListAllOptions } from './kube-api.ts'
 
 const pageSize = 500
 const smallestPageSize = 10
@@ -10,13 +10,11 @@ const maxListRestarts = 5
 /**
  * Reads all pages as one consistent list; starts again when the version expires in between, and with smaller pages
  * when one is too large.
- *
- * @param keep what to hold of each object; the rest is garbage before the next page is read
  */
 export async function listByPages<T extends KubeObject>(
   api: Pick<KubeApi, 'list'>,
   resource: Resource,
-  options: ListOptions & { readonly keep?: (object: T) => T },
+  options: ListAllOptions<T>,
   signal: AbortSignal,
 ): Promise<KubeList<T>> {
   const { keep, ...rest } = options
@@ -41,7 +39,7 @@ export async function listByPages<T extends KubeObject>(
 async function listOnce<T extends KubeObject>(
   api: Pick<KubeApi, 'list'>,
   resource: Resource,
-  options: ListOptions & { readonly keep?: (object: T) => T },
+  options: ListAllOptions<T>,
   signal: AbortSignal,
 ): Promise<KubeList<T>> {
   const { keep = (object: T) => object, ...query } = options

@@ -73,7 +73,7 @@ export class Ledger {
    */
   static async open(options: LedgerOptions, signal: AbortSignal): Promise<Ledger> {
     const ledger = new Ledger(options)
-    for (const object of await options.store.list(signal)) ledger.#adoptListed(object)
+    await options.store.list((block) => ledger.#adoptListed(block), signal)
     await ledger.#recover(signal)
     return ledger
   }
@@ -126,9 +126,9 @@ export class Ledger {
   /** Lists the blocks again, reads those that memory has another version of, and finishes what is half done. */
   async resync(signal: AbortSignal): Promise<void> {
     const listed = new Map<string, string | undefined>()
-    for (const { metadata } of await this.#options.store.list(signal)) {
+    await this.#options.store.list(({ metadata }) => {
       if (this.#isBlockName(metadata.name)) listed.set(metadata.name, metadata.resourceVersion)
-    }
+    }, signal)
     this.#lifetime.signal.throwIfAborted()
     for (const name of listed.keys()) this.#book.blockNamed(name)
     const outdated = [...this.#book.blocks()].filter(

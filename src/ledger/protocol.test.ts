@@ -53,7 +53,7 @@ class TestStore extends MemoryBlockStore {
 /** One leader's access to a store that others use too. */
 function through(shared: MemoryBlockStore): TestStore {
   const own = new TestStore()
-  own.list = (signal) => shared.list(signal)
+  own.list = (visit, signal) => shared.list(visit, signal)
   own.read = (name, signal) => shared.read(name, signal)
   const create = shared.create.bind(shared)
   const patch = shared.patch.bind(shared)

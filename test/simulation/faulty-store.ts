@@ -26,8 +26,10 @@ export class FaultyStore implements BlockStore {
     this.#faults = faults
   }
 
-  list(signal: AbortSignal): Promise<readonly SpiderIpBlock[]> {
-    return this.#call(() => this.#store.list(signal), signal)
+  async list(visit: (block: SpiderIpBlock) => void, signal: AbortSignal): Promise<void> {
+    const found: SpiderIpBlock[] = []
+    await this.#call(() => this.#store.list((block) => void found.push(block), signal), signal)
+    for (const block of found) visit(block)
   }
   read(name: string, signal: AbortSignal): Promise<SpiderIpBlock | undefined> {
     return this.#call(() => this.#store.read(name, signal), signal)

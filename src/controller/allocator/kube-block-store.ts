@@ -1,4 +1,5 @@
 import { type BlockEntry, resources, type SpiderIpBlock } from '../../api/index.ts'
+import { deadlineAfter } from '../../base/index.ts'
 import { ApiError, type KubeApi } from '../../kube/index.ts'
 import {
   type BlockChange,
@@ -10,6 +11,8 @@ import { mergePatchOf } from './merge-patch.ts'
 
 const callTimeoutMs = 10_000
 const listTimeoutMs = 60_000
+// A block with all its entries is some 60 KiB.
+const listPage = 50
 // Answers that say that the write did not take place, and never will as it is.
 const refusals: readonly number[] = [400, 403, 404, 405, 413, 415, 422]
 
@@ -21,20 +24,25 @@ export class KubeBlockStore implements BlockStore {
     this.#api = api
   }
 
-  async list(signal: AbortSignal): Promise<readonly SpiderIpBlock[]> {
-    const limited = within(listTimeoutMs, signal)
-    const { items } = await this.#api.listAll<SpiderIpBlock>(resources.ipBlock, {}, limited)
-    return items
+  async list(visit: (block: SpiderIpBlock) => void, signal: AbortSignal): Promise<void> {
+    using deadline = deadlineAfter(listTimeoutMs, signal)
+    const keep = (block: SpiderIpBlock): SpiderIpBlock => {
+      visit(block)
+      return { metadata: { name: block.metadata.name }, spec: { cidr: '', term: 0 } }
+    }
+    await this.#api.listAll<SpiderIpBlock>(resources.ipBlock, { limit: listPage, keep }, deadline.signal)
   }
 
   async read(name: string, signal: AbortSignal): Promise<SpiderIpBlock | undefined> {
-    return this.#api.get<SpiderIpBlock>(resources.ipBlock, { name }, within(callTimeoutMs, signal))
+    using deadline = deadlineAfter(callTimeoutMs, signal)
+    return await this.#api.get<SpiderIpBlock>(resources.ipBlock, { name }, deadline.signal)
   }
 
   async create(block: SpiderIpBlock, signal: AbortSignal): Promise<string> {
     const { name } = block.metadata
+    using deadline = deadlineAfter(callTimeoutMs, signal)
     try {
-      return versionOf(await this.#api.create(resources.ipBlock, block, within(callTimeoutMs, signal)))
+      return versionOf(await this.#api.create(resources.ipBlock, block, deadline.signal))
     } catch (error) {
       throw asBlockError(name, error, [409])
     }
@@ -52,22 +60,19 @@ export class KubeBlockStore implements BlockStore {
     }
     const { term, released } = change
     const body = { metadata: { resourceVersion }, spec: { term, entries, released } }
+    using deadline = deadlineAfter(callTimeoutMs, signal)
     try {
       const written = await this.#api.patch<SpiderIpBlock>(
         resources.ipBlock,
         { name },
         { type: 'merge', body },
-        within(callTimeoutMs, signal),
+        deadline.signal,
       )
       return versionOf(written)
     } catch (error) {
       throw asBlockError(name, error, [404, 409])
     }
   }
-}
-
-function within(timeoutMs: number, signal: AbortSignal): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
 }
 
 /** @throws {BlockConflictError} for an answer without version: the next write would have no precondition */

@@ -16,7 +16,11 @@ export interface BlockChange {
  * unknown: it may have taken effect, or may still do so as long as the block keeps the version it was written upon.
  */
 export interface BlockStore {
-  list(signal: AbortSignal): Promise<readonly SpiderIpBlock[]>
+  /**
+   * Shows all blocks, one at a time: together they are large. Starts again when it must: a block that is shown twice is not
+   * older the second time.
+   */
+  list(visit: (block: SpiderIpBlock) => void, signal: AbortSignal): Promise<void>
   /** @returns undefined when the block does not exist */
   read(name: string, signal: AbortSignal): Promise<SpiderIpBlock | undefined>
   /** @returns the new resourceVersion. @throws {BlockConflictError} when the block exists */

@@ -18,10 +18,11 @@ export class MemoryBlockStore implements BlockStore {
   /** How many calls each method got. */
   readonly calls = { list: 0, read: 0, create: 0, patch: 0 }
 
-  list(signal: AbortSignal): Promise<readonly SpiderIpBlock[]> {
+  async list(visit: (block: SpiderIpBlock) => void, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     this.calls.list++
-    return Promise.resolve([...this.#blocks.values()].map(toObject))
+    for (const block of [...this.#blocks.values()].map(toObject)) visit(block)
+    return Promise.resolve()
   }
 
   async read(name: string, signal: AbortSignal): Promise<SpiderIpBlock | undefined> {
