@@ -3,15 +3,17 @@ import {
   type AllocateResponse,
   type CheckRequest,
   isAlive,
+  type NetworkAttachmentDefinition,
   type NodeReport,
   type Pod,
   type ReleaseRequest,
   type SpiderIpPool,
   type SpiderMultusConfig,
 } from '../api/index.ts'
-import { type Clock, type Logger, type Random, toError } from '../base/index.ts'
+import { type Clock, deadlineAfter, type Logger, type Random, toError } from '../base/index.ts'
 import {
   createQueue,
+  type EventRecorder,
   type KubeApi,
   type ObjectRef,
   type Queue,
@@ -24,8 +26,7 @@ import { KubeBlockStore } from './allocator/kube-block-store.ts'
 import { isReplicaValid } from './allocator/owner.ts'
 import type { Caches } from './caches.ts'
 import { ClusterWorld } from './cluster-world.ts'
-import type { EventRecorder } from './events.ts'
-import { reconcileMultusConfig } from './multus-config-reconciler.ts'
+import { ownerOfNetwork, reconcileMultusConfig } from './multus-config-reconciler.ts'
 import type { ControllerOptions } from './options.ts'
 import { finalizePool } from './pool-finalizer.ts'
 import { NodeReports } from './reclaim/node-reports.ts'
@@ -41,7 +42,8 @@ const fullPoolScanMs = 1_000
 /** The blocks are listed again, and endpoints compared with the ledger, this often. */
 const sweepMs = 600_000
 const sweepBudgetMs = 300_000
-const closeBudgetMs = 1_000
+/** Views are written for so long after the lead is over; the next leader writes what is left. */
+const closeBudgetMs = 500
 
 /** What one time as leader is made of. */
 export interface LeadershipContext {
@@ -127,10 +129,11 @@ export class Leadership {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
-    await this.#ledger.close()
-    const budget = AbortSignal.timeout(closeBudgetMs)
-    const queues = [this.#endpointQueue, this.#poolQueue, this.#reclaimQueue, this.#multusQueue]
-    await Promise.all(queues.map((queue) => queue.close(budget)))
+    using budget = deadlineAfter(closeBudgetMs)
+    // Deciding ends at once: a reclaimer without a ledger would only complain.
+    const deciding = [this.#reclaimQueue, this.#multusQueue].map((queue) => queue.close(AbortSignal.abort()))
+    const viewing = [this.#endpointQueue, this.#poolQueue].map((queue) => queue.close(budget.signal))
+    await Promise.all([this.#ledger.close(), ...deciding, ...viewing])
   }
 
   async allocate(node: string, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
@@ -159,7 +162,11 @@ export class Leadership {
     if (pod === undefined) return
     const key = `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`
     const isDead = now === undefined || !isAlive(now)
-    if (isDead && this.#ledger.ofPod(key).length > 0) this.#reclaimQueue.add(key)
+    // A pod that comes into the cache late had its endpoint written without it: its owner was not known.
+    const isNew = old === undefined
+    if ((!isDead && !isNew) || this.#ledger.ofPod(key).length === 0) return
+    if (isDead) this.#reclaimQueue.add(key)
+    if (isNew) this.#endpointQueue.add(key)
   }
 
   poolChanged(old: SpiderIpPool | undefined, now: SpiderIpPool | undefined): void {
@@ -176,14 +183,31 @@ export class Leadership {
     if (now !== undefined) this.#multusQueue.add(`${now.metadata.namespace ?? ''}/${now.metadata.name}`)
   }
 
+  /** Somebody may have changed or deleted what a SpiderMultusConfig stands for. */
+  networkAttachmentChanged(
+    old: NetworkAttachmentDefinition | undefined,
+    now: NetworkAttachmentDefinition | undefined,
+  ): void {
+    for (const attachment of [old, now]) {
+      const owner = attachment === undefined ? undefined : ownerOfNetwork(attachment)
+      if (owner !== undefined) this.#multusQueue.add(`${attachment?.metadata.namespace ?? ''}/${owner.name}`)
+    }
+  }
+
   #begin(): void {
     const { caches, options } = this.#context
     this.#ledger.onChange((change) => this.#addressChanged(change))
-    for (const { entry } of this.#ledger.all()) this.#endpointQueue.add(entry.pod)
     for (const { metadata } of caches.pools.values()) this.#poolQueue.add(metadata.name)
     for (const config of caches.multusConfigs.values()) this.multusConfigChanged(config)
     this.#scan()
-    this.#inBackground('endpoints not swept', (signal) => this.#sweepEndpoints(signal))
+    this.#inBackground('endpoints not swept', async (signal) => {
+      try {
+        await this.#sweepEndpoints(signal)
+      } catch (error) {
+        for (const { entry } of this.#ledger.all()) this.#endpointQueue.add(entry.pod)
+        throw error
+      }
+    })
     this.#timers.push(
       setInterval(() => this.#inBackground('not resynced', (signal) => this.#resync(signal)), sweepMs),
     )
@@ -210,15 +234,17 @@ export class Leadership {
   }
 
   async #sweepEndpoints(signal: AbortSignal): Promise<void> {
-    for (const key of await this.#endpoints.findOrphans(signal)) this.#endpointQueue.add(key)
+    for (const key of await this.#endpoints.sweep(signal)) this.#endpointQueue.add(key)
   }
 
   /** Work of a term that nobody waits for; it ends with the term. */
   #inBackground(complaint: string, work: (signal: AbortSignal) => Promise<void>): void {
-    const signal = AbortSignal.any([this.#ledger.ended, AbortSignal.timeout(sweepBudgetMs)])
-    work(signal).catch((error: unknown) => {
-      if (!this.#ledger.ended.aborted) this.#context.logger.warn(complaint, { err: toError(error) })
-    })
+    const deadline = deadlineAfter(sweepBudgetMs, this.#ledger.ended)
+    work(deadline.signal)
+      .catch((error: unknown) => {
+        if (!this.#ledger.ended.aborted) this.#context.logger.warn(complaint, { err: toError(error) })
+      })
+      .finally(() => deadline[Symbol.dispose]())
   }
 
   /** A pod waits for an address: what is due to be freed must not wait for the next scan. */

@@ -4,14 +4,14 @@ import { isAlive, type Pod, resources, type SpiderEndpoint, spiderFinalizer } fr
 import type { Logger } from '../../base/index.ts'
 import { ApiError, type KubeApi, type ObjectRef } from '../../kube/index.ts'
 import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
-import { type EndpointOwner, planEndpoint } from './plan-endpoint.ts'
+import { type EndpointOwner, planCurrent, planEndpoint } from './plan-endpoint.ts'
 
-/** Endpoints whose last written content is remembered, to save reads and repeated writes. */
+/** Endpoints whose content is remembered, to save reads and repeated writes; some 150 bytes each. */
 const maxRemembered = 200_000
 
 export interface EndpointViewPorts {
   readonly api: KubeApi
-  readonly ledger: Pick<Ledger, 'ofPod'>
+  readonly ledger: Pick<Ledger, 'ofPod' | 'all'>
   readonly logger: Logger
   /** From the cache: it decides the owner reference only. */
   findPod(ref: ObjectRef): Pod | undefined
@@ -21,8 +21,8 @@ export interface EndpointViewPorts {
 /** Keeps SpiderEndpoint objects equal to what the ledger says. Nothing reads them to decide. */
 export class EndpointView {
   readonly #ports: EndpointViewPorts
-  /** Hash of the endpoint as we wrote it last, by `namespace/name`. */
-  readonly #written = new Map<string, string>()
+  /** What an endpoint shows, as we wrote or read it last, by `namespace/name`; see `markOf`. */
+  readonly #written = new Map<string, number>()
 
   constructor(ports: EndpointViewPorts) {
     this.#ports = ports
@@ -37,41 +37,55 @@ export class EndpointView {
       await this.#clear(podKey, ref, signal)
       return
     }
-    const pod = this.#ports.findPod(ref)
-    const isSamePod = pod?.metadata.uid === held[0]?.entry.podUid
-    const owner =
-      pod === undefined || !isSamePod ? ownerOfEntry(held) : await this.#ports.findOwner(pod, signal)
-    const wanted = planEndpoint(held, owner, isSamePod ? pod : undefined)
-    const hash = createHash('sha1').update(JSON.stringify(wanted.status)).digest('base64')
-    if (this.#written.get(podKey) === hash) return
-    await this.#write(ref, wanted, signal)
-    this.#remember(podKey, hash)
+    const found = this.#ports.findPod(ref)
+    const pod = found?.metadata.uid === held[0]?.entry.podUid ? found : undefined
+    const mark = markOf(planCurrent(held), pod !== undefined)
+    const written = this.#written.get(podKey)
+    if (written === mark || written === markOf(planCurrent(held), true)) return
+    const owner = pod === undefined ? ownerOfEntry(held) : await this.#ports.findOwner(pod, signal)
+    await this.#write(ref, planEndpoint(held, owner, pod), signal)
+    this.#remember(held[0]?.entry.pod ?? podKey, mark)
   }
 
   /**
-   * Finds endpoints that show addresses nobody holds: a leader that crashed between freeing and clearing leaves them. Those of a
-   * living pod stay: they may be of addresses that another allocator gave.
+   * Reads all endpoints once and compares them with the ledger: a new leader repeats what an earlier one left undone, and
+   * nothing else.
    *
-   * @returns keys to reconcile
+   * @returns keys to reconcile: pods whose endpoint is missing or shows something else, and endpoints that show addresses
+   *   nobody holds, unless their pod lives: those may be of addresses that another allocator gave
    */
-  async findOrphans(signal: AbortSignal): Promise<readonly string[]> {
+  async sweep(signal: AbortSignal): Promise<readonly string[]> {
     const { api, ledger } = this.#ports
-    const orphans: string[] = []
-    const { items } = await api.listAll<SpiderEndpoint>(resources.endpoint, {}, signal)
-    for (const { metadata, status } of items) {
-      const { namespace = '', name, finalizers = [] } = metadata
+    const unheld = new Map<string, string>() // key, uid of its pod
+    const right = new Set<string>()
+    const keep = (endpoint: SpiderEndpoint): SpiderEndpoint => {
+      const { namespace = '', name, finalizers = [] } = endpoint.metadata
       const key = `${namespace}/${name}`
-      if (!finalizers.includes(spiderFinalizer) || ledger.ofPod(key).length > 0) continue
-      const pod = await api.get<Pod>(resources.pod, { namespace, name }, signal)
-      const isLiving = pod !== undefined && pod.metadata.uid === status.current.uid && isAlive(pod)
-      if (!isLiving) orphans.push(key)
+      const held = newestUid(ledger.ofPod(key))
+      const mark = markIfRight(held, endpoint)
+      if (mark !== undefined) {
+        right.add(key)
+        this.#remember(held[0]?.entry.pod ?? key, mark)
+      } else if (held.length === 0 && finalizers.includes(spiderFinalizer)) {
+        unheld.set(key, endpoint.status?.current?.uid ?? '')
+      }
+      return { metadata: { name }, status: noStatus }
     }
-    return orphans
+    await api.listAll<SpiderEndpoint>(resources.endpoint, { keep }, signal)
+    const keys = new Set<string>()
+    for (const [key, uid] of unheld) {
+      const [namespace = '', name = ''] = key.split('/')
+      const pod = await api.get<Pod>(resources.pod, { namespace, name }, signal)
+      if (pod === undefined || pod.metadata.uid !== uid || !isAlive(pod)) keys.add(key)
+    }
+    for (const { entry } of ledger.all()) if (!right.has(entry.pod)) keys.add(entry.pod)
+    for (const key of keys) this.#written.delete(key)
+    return [...keys]
   }
 
-  #remember(podKey: string, hash: string): void {
+  #remember(podKey: string, mark: number): void {
     this.#written.delete(podKey)
-    this.#written.set(podKey, hash)
+    this.#written.set(podKey, mark)
     const oldest = this.#written.keys().next()
     if (this.#written.size > maxRemembered && oldest.done !== true) this.#written.delete(oldest.value)
   }
@@ -95,7 +109,11 @@ export class EndpointView {
     }
     const { finalizers = [], resourceVersion } = existing.metadata
     const isFinal = finalizers.includes(spiderFinalizer)
-    if (isFinal && isDeepStrictEqual(existing.status, wanted.status)) return
+    const { ownerReferences = [] } = wanted.metadata
+    const isOwned = ownerReferences.every(({ uid }) =>
+      existing.metadata.ownerReferences?.some((reference) => reference.uid === uid),
+    )
+    if (isFinal && isOwned && isDeepStrictEqual(existing.status, wanted.status)) return
     const body = {
       metadata: {
         resourceVersion,
@@ -139,6 +157,33 @@ export class EndpointView {
       if (!(error instanceof ApiError) || error.status !== 404) throw error
     }
   }
+}
+
+const noStatus: SpiderEndpoint['status'] = {
+  current: { uid: '', node: '', ips: [] },
+  ownerControllerType: '',
+  ownerControllerName: '',
+}
+
+/**
+ * 48 bits of a hash of what the endpoint shows, and one bit for its owner: a pod that the cache does not have yet is not
+ * known to be the owner, and the endpoint is written again when it is.
+ */
+function markOf(current: SpiderEndpoint['status']['current'], isOwnerKnown: boolean): number {
+  const hash = createHash('sha1').update(JSON.stringify(current)).digest().readUIntBE(0, 6)
+  return hash * 2 + Number(isOwnerKnown)
+}
+
+/** The mark of an endpoint that shows what is held; undefined when it does not. */
+function markIfRight(held: readonly OwnedAddress[], endpoint: SpiderEndpoint): number | undefined {
+  const first = held[0]?.entry
+  const { finalizers = [], ownerReferences = [], deletionTimestamp } = endpoint.metadata
+  if (first === undefined || deletionTimestamp !== undefined) return undefined
+  const current = planCurrent(held)
+  if (!finalizers.includes(spiderFinalizer) || !isDeepStrictEqual(endpoint.status?.current, current)) {
+    return undefined
+  }
+  return markOf(current, first.owner.kind === 'sticky' || ownerReferences.length > 0)
 }
 
 /** A pod and its dead namesake may both hold addresses for a moment: the endpoint shows the younger. */

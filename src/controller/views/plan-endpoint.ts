@@ -35,11 +35,18 @@ export function planEndpoint(
       ...(ownerReferences === undefined ? {} : { ownerReferences }),
     },
     status: {
-      current: { uid: first.entry.podUid, node: first.entry.node, ips: planNics(held) },
+      current: planCurrent(held),
       ownerControllerType: owner.kind,
       ownerControllerName: owner.name,
     },
   }
+}
+
+/** What the endpoint shows of the addresses that one pod uid holds, at least one. */
+export function planCurrent(held: readonly OwnedAddress[]): SpiderEndpoint['status']['current'] {
+  const first = held[0]
+  assert(first !== undefined, 'an endpoint without addresses')
+  return { uid: first.entry.podUid, node: first.entry.node, ips: planNics(held) }
 }
 
 function podReference(pod: Pod): OwnerReference {
