@@ -5,8 +5,11 @@ import type { Kubectl } from './kubectl.ts'
 
 /** Where checks look. */
 export interface Sight {
-  readonly kubectl: Kubectl
-  readonly kernel: Kernel
+  readonly kubectl: Pick<Kubectl, 'run' | 'send' | 'json' | 'pods' | 'eventsOf'>
+  readonly kernel: Pick<
+    Kernel,
+    'namespaces' | 'podNamespaces' | 'nodeOf' | 'addresses' | 'processesIn' | 'ping'
+  >
   /** Nobody else has anything in the lab: what is there is ours. */
   readonly isFresh: boolean
 }
