@@ -105,7 +105,7 @@ ${bold('The lab keeps running. What to try next')}
   export KUBECONFIG=${join(dir, 'kubeconfig')}
   kubectl apply -f docs/examples/affinity/02-test-pod-ippool.yaml -f docs/examples/affinity/03-test-app-3.yaml
   kubectl get pods -o wide; kubectl get spiderippools,spiderendpoints
-  kubectl scale deployment/test-app-3 --replicas=11   # one more than the pool has: describe the pod that waits
+  kubectl scale deployment/test-app-3 --replicas=11   # one more than the pool has: describe it
   kubectl get spideripblocks -o yaml                  # the ledger: who owns which address
   ${tool} lab status${folder}
   ${tool} lab exec${folder} node:node1 -- ip address  # look around in a node, or in a pod: NAMESPACE/POD
