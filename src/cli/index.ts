@@ -6,3 +6,4 @@
 export type { Command, FlagHelp, Terminal } from './command.ts'
 export { type LabPort, type LabView, labCommands } from './lab-commands.ts'
 export { errorLines, exitCodes, runCli } from './run-cli.ts'
+export { terminalOn } from './terminal.ts'

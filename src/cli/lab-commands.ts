@@ -1,6 +1,7 @@
 import { InvalidInputError } from '../base/index.ts'
 import type { Command, FlagHelp, Terminal } from './command.ts'
 import { numberFlag, type ParsedArgs, parseFlags, refuseMore, textFlag } from './flags.ts'
+import { pingTarget } from './ping-target.ts'
 import { exitCodes } from './run-cli.ts'
 import { formatTable } from './table.ts'
 
@@ -187,23 +188,17 @@ function execCommand(lab: LabPort, dirFlag: FlagHelp, dirOf: DirOf): Command {
   }
   const run = (args: readonly string[]): Promise<number> => {
     const parsed = parseFlags(command, args)
-    refuseMore(command, parsed, 1)
-    const [place] = parsed.positionals
+    const [place, ...stray] = parsed.positionals
     if (place === undefined) {
-      throw new InvalidInputError(
-        'PLACE',
-        undefined,
-        'is missing',
-        'name a POD, NAMESPACE/POD, node:NAME or switch',
-      )
+      throw new InvalidInputError('PLACE', '', 'is missing', 'name a POD, NAMESPACE/POD, node:NAME or switch')
     }
+    if (stray.length > 0 && parsed.rest.length === 0) {
+      const hint = `write: lab exec ${place} -- ${stray.join(' ')}`
+      throw new InvalidInputError('COMMAND', stray.join(' '), 'is not behind --', hint)
+    }
+    refuseMore(command, parsed, 1)
     if (parsed.rest.length === 0) {
-      throw new InvalidInputError(
-        'COMMAND',
-        undefined,
-        'is missing',
-        `write: lab exec ${place} -- ip address`,
-      )
+      throw new InvalidInputError('COMMAND', '', 'is missing', `write: lab exec ${place} -- ip address`)
     }
     return lab.exec(dirOf(parsed), place, parsed.rest)
   }
@@ -222,29 +217,13 @@ function pingCommand(lab: LabPort, dirFlag: FlagHelp, dirOf: DirOf): Command {
     refuseMore(command, parsed, 2)
     const [from, to] = parsed.positionals
     if (from === undefined || to === undefined) {
-      throw new InvalidInputError(
-        'FROM TO',
-        parsed.positionals,
-        'are not both there',
-        'write: lab ping POD 10.6.0.1',
-      )
+      const missing = from === undefined ? 'FROM' : 'TO'
+      throw new InvalidInputError(missing, '', 'is missing', `write: lab ping ${from ?? 'POD'} 10.6.0.1`)
     }
     const count = numberFlag(parsed, 'count', { least: 1, most: maxPings }) ?? 3
     const dir = dirOf(parsed)
-    const target = addressOf(await lab.status(dir), to)
+    const target = pingTarget(await lab.status(dir), from, to)
     return lab.exec(dir, from, ['ping', '-n', '-c', String(count), '-i', '0.2', '-W', '2', target])
   }
   return { ...command, run }
-}
-
-/** The first address of a pod, a node or the gateway; anything else is an address itself, for ping to judge. */
-function addressOf(view: LabView, to: string): string {
-  const [placeIp] = view.placeIps[to] ?? []
-  if (placeIp !== undefined) return placeIp
-  const wanted = to.includes('/') ? to : `default/${to}`
-  const pod = view.pods.find(({ namespace, name }) => `${namespace}/${name}` === wanted)
-  if (pod === undefined) return to
-  const [ip] = pod.ips
-  if (ip !== undefined) return ip
-  throw new InvalidInputError('TO', to, 'has no address yet', 'see why: kubectl describe pod')
 }

@@ -78,7 +78,10 @@ const refused: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['a stray argument', ['lab', 'down', 'now'], /argument "now": it is not expected/],
   ['exec without a place', ['lab', 'exec'], /PLACE/],
   ['exec without a command', ['lab', 'exec', 'web'], /COMMAND .*missing\n.*lab exec web -- ip address/],
-  ['ping with one end', ['lab', 'ping', 'web'], /FROM TO/],
+  ['exec without --', ['lab', 'exec', 'web', 'ip', 'a'], /COMMAND "ip a".*\n.*lab exec web -- ip a$/],
+  ['ping with one end', ['lab', 'ping', 'web'], /TO "": it is missing\n.*lab ping web 10\.6\.0\.1/],
+  ['ping without ends', ['lab', 'ping'], /FROM "": it is missing/],
+  ['ping to nowhere', ['lab', 'ping', 'web', 'wep'], /TO "wep": it is no place of the lab\n.*lab status/],
   ['an unknown command', ['lab', 'upp'], /no command "lab upp"\nUsage:/],
 ]
 for (const [what, args, expected] of refused) {
