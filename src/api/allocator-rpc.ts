@@ -65,6 +65,11 @@ export interface CheckRequest {
 export interface NodeReport {
   /** Milliseconds since the epoch at which the list was complete. */
   readonly takenAtMs: number
+  /**
+   * `takenAtMs` of the last report that was answered before this one was begun; 0 = none since the agent started. By it the
+   * controller knows, without comparing clocks, that this list is younger than the arrival of that report.
+   */
+  readonly answeredMs: number
   /** Attachments whose sandbox is alive on the node. */
   readonly alive: readonly { readonly containerId: string; readonly ifName: string }[]
 }

@@ -92,6 +92,7 @@ export class Leadership {
       clock,
       logger,
       findPod,
+      findNode: (name) => caches.nodes.get({ name }),
       isReplicaValid: (entry, signal) => isReplicaValid(entry, this.#world, signal),
     })
     this.#endpoints = new EndpointView({

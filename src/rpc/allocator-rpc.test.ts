@@ -117,12 +117,15 @@ void test('every call reaches its handler with the node of the token, and the an
   assert.deepEqual(await client.allocate(request, soon()), granted)
   await client.release({ containerId: 'c1', ifName: 'eth0', reason: 'undo' }, soon())
   await client.check({ containerId: 'c1', ifName: 'eth0', ips: ['10.6.0.9', 'fd00::1'] }, soon())
-  await client.nodeReport({ takenAtMs: 5, alive: [{ containerId: 'c1', ifName: 'eth0' }] }, soon())
+  await client.nodeReport(
+    { takenAtMs: 5, answeredMs: 0, alive: [{ containerId: 'c1', ifName: 'eth0' }] },
+    soon(),
+  )
   assert.deepEqual(seen, [
     ['node1', 'pod-1'],
     ['node1', { containerId: 'c1', ifName: 'eth0', reason: 'undo' }],
     ['node1', { containerId: 'c1', ifName: 'eth0', ips: ['10.6.0.9', 'fd00::1'] }],
-    ['node1', { takenAtMs: 5, alive: [{ containerId: 'c1', ifName: 'eth0' }] }],
+    ['node1', { takenAtMs: 5, answeredMs: 0, alive: [{ containerId: 'c1', ifName: 'eth0' }] }],
   ])
   client.close()
 })

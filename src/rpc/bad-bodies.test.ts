@@ -25,7 +25,7 @@ const good = {
   },
   '/v1/release': { containerId: 'c1', ifName: 'eth0', reason: 'detach' },
   '/v1/check': { containerId: 'c1', ifName: 'eth0', ips: ['10.0.0.1'] },
-  '/v1/node-report': { takenAtMs: 1, alive: [{ containerId: 'c1', ifName: 'eth0' }] },
+  '/v1/node-report': { takenAtMs: 1, answeredMs: 0, alive: [{ containerId: 'c1', ifName: 'eth0' }] },
 } as const
 type Path = keyof typeof good
 
@@ -117,6 +117,7 @@ const kindOf: Readonly<Record<string, string>> = {
   cleanGateway: 'flag',
   budgetMs: 'budgetMs',
   takenAtMs: 'takenAtMs',
+  answeredMs: 'takenAtMs',
   defaultIpv4Pools: 'pools',
   defaultIpv6Pools: 'pools',
   ips: 'ips',

@@ -60,6 +60,7 @@ export function parseNodeReport(body: unknown): NodeReport {
   const fields = new Fields(body)
   return {
     takenAtMs: fields.integer('takenAtMs', 0, Number.MAX_SAFE_INTEGER),
+    answeredMs: fields.integer('answeredMs', 0, Number.MAX_SAFE_INTEGER),
     alive: fields.objects('alive', maxAlive).map((attachment) => ({
       containerId: attachment.text('containerId', textRules.containerId),
       ifName: attachment.text('ifName', textRules.ifName),

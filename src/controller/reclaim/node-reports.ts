@@ -3,44 +3,59 @@ import type { SandboxEvidence } from './plan-reclaim.ts'
 
 /** Nodes that are remembered; beyond that the longest silent one is forgotten. */
 const maxNodes = 20_000
+/** Arrivals that are remembered of each node: the agent names the one that was answered last. */
+const maxArrivals = 4
+/** An agent reports every 10 s: one that is silent for longer than this says nothing of now. */
+const silentMs = 60_000
 
 interface NodeKnowledge {
-  /** Arrival times by our own clock, newest last; two are enough. */
-  readonly arrivedMs: readonly number[]
+  /** When reports arrived, by our own clock; the key is the agent's `takenAtMs`, oldest first. */
+  readonly arrivals: ReadonlyMap<number, number>
+  /** The list in `alive` was made after this, by our own clock; undefined when that is not known. */
+  readonly madeAfterMs: number | undefined
+  readonly arrivedMs: number
   readonly alive: ReadonlySet<string>
 }
 
 /**
  * What the nodes say of their sandboxes, as evidence for the reclaimer.
  *
- * A report may have been taken long before it arrives, and clocks differ. An agent sends one report at a time, and takes the
- * next only after the last was answered. So the second report that arrives after some moment was certainly taken after it.
+ * A report may have been taken long before it arrives, may be overtaken by the next one, and clocks differ. So each names the
+ * report that was answered before it was begun: it was certainly taken after that one arrived here. The first reports of an
+ * agent that restarted, or to a new leader, prove nothing.
  */
 export class NodeReports {
   readonly #nodes = new Map<string, NodeKnowledge>()
 
   /** Takes in a report of `node` that arrived at `nowMs`. */
-  add(node: string, report: NodeReport, nowMs: number): void {
-    const before = this.#nodes.get(node)
+  add(node: string, { takenAtMs, answeredMs, alive }: NodeReport, nowMs: number): void {
+    const arrivals = new Map(this.#nodes.get(node)?.arrivals)
+    const madeAfterMs = answeredMs === 0 ? undefined : arrivals.get(answeredMs)
+    // Of one that arrives twice the first counts: either may be the one that was answered.
+    if (!arrivals.has(takenAtMs)) arrivals.set(takenAtMs, nowMs)
+    const eldest = arrivals.keys().next()
+    if (arrivals.size > maxArrivals && eldest.done !== true) arrivals.delete(eldest.value)
     this.#nodes.delete(node)
     this.#nodes.set(node, {
-      arrivedMs: [...(before?.arrivedMs ?? []), nowMs].slice(-2),
-      alive: new Set(report.alive.map(({ containerId }) => containerId)),
+      arrivals,
+      madeAfterMs,
+      arrivedMs: nowMs,
+      alive: new Set(alive.map(({ containerId }) => containerId)),
     })
     const oldest = this.#nodes.keys().next()
     if (this.#nodes.size > maxNodes && oldest.done !== true) this.#nodes.delete(oldest.value)
   }
 
   /**
-   * Evidence on a sandbox, from reports that were taken after `sinceMs`.
+   * Evidence on a sandbox, from a report that was taken after `sinceMs`.
    *
    * @param sinceMs when the entry was nominated, by the clock that {@link add} was given
+   * @param nowMs by the same clock: a node that was silent for long is not taken to be alive
    */
-  evidence(node: string, containerId: string, sinceMs: number): SandboxEvidence {
+  evidence(node: string, containerId: string, sinceMs: number, nowMs: number): SandboxEvidence {
     const known = this.#nodes.get(node)
     if (known === undefined) return 'unknown'
-    if (known.alive.has(containerId)) return 'alive'
-    const [first, second] = known.arrivedMs
-    return first !== undefined && second !== undefined && first > sinceMs ? 'gone' : 'unknown'
+    if (known.alive.has(containerId)) return nowMs - known.arrivedMs < silentMs ? 'alive' : 'unknown'
+    return known.madeAfterMs !== undefined && known.madeAfterMs > sinceMs ? 'gone' : 'unknown'
   }
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { BlockEntry } from '../../api/index.ts'
-import { NodeReports } from './node-reports.ts'
 import { type PodFinding, planReclaim, type SandboxEvidence } from './plan-reclaim.ts'
 
 const entry: BlockEntry = {
@@ -68,21 +67,3 @@ for (const [title, subject, pod, isReplicaValid, sandboxes, expected] of cases) 
     assert.equal(planReclaim({ entry: subject, pod, isReplicaValid, sandboxes }).kind, expected)
   })
 }
-
-void test('NodeReports convicts only by the second report that arrived after the nomination', () => {
-  const reports = new NodeReports()
-  const empty = { takenAtMs: 0, alive: [] }
-  assert.equal(reports.evidence('node1', 'c1', 100), 'unknown')
-  reports.add('node1', empty, 90)
-  reports.add('node1', empty, 110)
-  assert.equal(
-    reports.evidence('node1', 'c1', 100),
-    'unknown',
-    'the report at 110 may have been taken before 100',
-  )
-  reports.add('node1', empty, 120)
-  assert.equal(reports.evidence('node1', 'c1', 100), 'gone')
-  reports.add('node1', { takenAtMs: 0, alive: [{ containerId: 'c1', ifName: 'eth0' }] }, 130)
-  assert.equal(reports.evidence('node1', 'c1', 100), 'alive')
-  assert.equal(reports.evidence('node2', 'c1', 100), 'unknown')
-})

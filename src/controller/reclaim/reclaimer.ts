@@ -1,12 +1,14 @@
 import { isAlive, type Node, type Pod, resources } from '../../api/index.ts'
 import type { Clock, Logger } from '../../base/index.ts'
 import type { KubeApi, ObjectRef } from '../../kube/index.ts'
-import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
+import { attachmentsOf, type Ledger, type OwnedAddress } from '../../ledger/index.ts'
 import type { NodeReports } from './node-reports.ts'
 import { type PodFinding, planReclaim, type SandboxEvidence, type Verdict } from './plan-reclaim.ts'
 
-/** How long a nominated pod waits before its evidence is looked at again. */
+/** How long a nominated pod waits before its evidence is looked at again: in memory, as long as there is none. */
 const recheckMs = 5_000
+/** By it an administrator declares that nothing runs on the node any more (Kubernetes, "Non-graceful node shutdown"). */
+const outOfServiceTaint = 'node.kubernetes.io/out-of-service'
 
 export interface ReclaimerPorts {
   readonly api: KubeApi
@@ -16,6 +18,8 @@ export interface ReclaimerPorts {
   readonly logger: Logger
   /** From the cache; it may only nominate. */
   findPod(ref: ObjectRef): Pod | undefined
+  /** From the cache; it may only nominate. */
+  findNode(name: string): Node | undefined
   /** Uncached: does the replica of a sticky owner still belong to its workload? */
   isReplicaValid(entry: OwnedAddress['entry'], signal: AbortSignal): Promise<boolean>
 }
@@ -25,8 +29,11 @@ export interface ReclaimerPorts {
  */
 export class Reclaimer {
   readonly #ports: ReclaimerPorts
-  /** When each pod was first nominated, by `namespace/name`; bounded by the addresses held. */
-  readonly #nominatedMs = new Map<string, number>()
+  /**
+   * When each entry was first nominated, by `namespace/name` and then by {@link markOf}. By entry, as evidence against a dead
+   * pod is none against its namesake, which came later. Bounded by the addresses held.
+   */
+  readonly #nominatedMs = new Map<string, ReadonlyMap<string, number>>()
 
   constructor(ports: ReclaimerPorts) {
     this.#ports = ports
@@ -34,18 +41,21 @@ export class Reclaimer {
 
   /** Pods with addresses that the cache thinks are gone, dead or of another uid. */
   *nominees(): Iterable<string> {
+    const { ledger } = this.#ports
+    for (const podKey of this.#nominatedMs.keys()) {
+      if (ledger.ofPod(podKey).length === 0) this.#nominatedMs.delete(podKey)
+    }
     const seen = new Set<string>()
-    for (const { entry } of this.#ports.ledger.all()) {
-      if (seen.has(entry.pod)) continue
+    for (const { entry } of ledger.all()) {
+      if (seen.has(entry.pod) || !this.#isNominated(entry)) continue
       seen.add(entry.pod)
-      if (this.#isNominated(entry.pod)) yield entry.pod
+      yield entry.pod
     }
   }
 
-  #isNominated(podKey: string): boolean {
+  #isNominated({ pod: podKey, podUid }: OwnedAddress['entry']): boolean {
     const pod = this.#ports.findPod(refOf(podKey))
-    const held = this.#ports.ledger.ofPod(podKey)
-    return held.some(({ entry }) => pod === undefined || pod.metadata.uid !== entry.podUid || !isAlive(pod))
+    return pod === undefined || pod.metadata.uid !== podUid || !isAlive(pod)
   }
 
   /**
@@ -54,38 +64,72 @@ export class Reclaimer {
    * @returns milliseconds after which to look again, or undefined when nothing is left to decide
    */
   async reconcile(podKey: string, signal: AbortSignal): Promise<number | undefined> {
-    if (!this.#isNominated(podKey)) {
-      this.#nominatedMs.delete(podKey)
-      return undefined
-    }
-    const sinceMs = this.#nominatedMs.get(podKey) ?? this.#ports.clock.nowMs()
-    this.#nominatedMs.set(podKey, sinceMs)
+    const { ledger } = this.#ports
     // Read before the fresh pod: an entry that is written after it is not in this list, and not judged by it.
-    const held = this.#ports.ledger.ofPod(podKey)
-    const pod = await this.#readPod(podKey, signal)
-    let isWaiting = false
+    const held = ledger.ofPod(podKey).filter(({ entry }) => this.#isNominated(entry))
+    const since = this.#nominate(podKey, held)
+    const judged: (readonly [OwnedAddress, readonly SandboxEvidence[]])[] = []
     for (const address of held) {
-      const verdict = await this.#judge(address, pod, sinceMs, signal)
-      if (verdict.kind === 'wait') isWaiting = true
-      if (verdict.kind === 'free') await this.#free(address, verdict, signal)
+      const sandboxes = await this.#evidenceOn(address, since.get(markOf(address)) ?? Infinity, signal)
+      // Nothing is read for what cannot be freed yet: a node that is away for hours must not cost a read every few seconds.
+      if (sandboxes.every((evidence) => evidence === 'gone')) judged.push([address, sandboxes])
+    }
+    let isWaiting = judged.length < held.length
+    if (judged.length > 0) {
+      const pod = await this.#readPod(podKey, signal)
+      const guilty: { readonly address: OwnedAddress; readonly why: string }[] = []
+      for (const [address, sandboxes] of judged) {
+        const verdict = await this.#judge(address, { pod, sandboxes }, signal)
+        if (verdict.kind === 'wait') isWaiting = true
+        if (verdict.kind === 'free') guilty.push({ address, why: verdict.why })
+      }
+      await this.#free(guilty, signal)
     }
     if (isWaiting) return recheckMs
     this.#nominatedMs.delete(podKey)
     return undefined
   }
 
-  async #free(address: OwnedAddress, verdict: Verdict, signal: AbortSignal): Promise<void> {
-    const { ip, entry } = address
-    const freed = await this.#ports.ledger.free([address], signal)
-    if (freed.length > 0) {
-      this.#ports.logger.info('address reclaimed', {
-        ip,
-        pool: entry.pool,
-        pod: entry.pod,
-        uid: entry.podUid,
-        node: entry.node,
-        why: verdict.why,
-      })
+  /** @returns since when each of the entries is nominated, by {@link markOf} */
+  #nominate(podKey: string, held: readonly OwnedAddress[]): ReadonlyMap<string, number> {
+    const known = this.#nominatedMs.get(podKey)
+    const nowMs = this.#ports.clock.nowMs()
+    const marks = held.map(markOf)
+    const since = new Map(marks.map((mark) => [mark, known?.get(mark) ?? nowMs]))
+    this.#nominatedMs.set(podKey, since)
+    return since
+  }
+
+  async #evidenceOn(
+    { entry }: OwnedAddress,
+    sinceMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly SandboxEvidence[]> {
+    const { reports, clock } = this.#ports
+    const sandboxes: SandboxEvidence[] = []
+    for (const { node, containerId } of attachmentsOf(entry)) {
+      const reported = reports.evidence(node, containerId, sinceMs, clock.nowMs())
+      const isFenced = reported === 'unknown' && (await this.#isFenced(node, signal))
+      sandboxes.push(isFenced ? 'gone' : reported)
+    }
+    return sandboxes
+  }
+
+  async #free(
+    guilty: readonly { readonly address: OwnedAddress; readonly why: string }[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (guilty.length === 0) return
+    const { ledger, logger } = this.#ports
+    const freed = await ledger.free(
+      guilty.map(({ address }) => address),
+      signal,
+    )
+    for (const { address, why } of guilty) {
+      const { ip, entry } = address
+      if (!freed.includes(ip)) continue
+      const { pool, pod, podUid: uid, node } = entry
+      logger.info('address reclaimed', { ip, pool, pod, uid, node, why })
     }
   }
 
@@ -97,26 +141,28 @@ export class Reclaimer {
   }
 
   async #judge(
-    address: OwnedAddress,
-    pod: PodFinding,
-    sinceMs: number,
+    { entry }: OwnedAddress,
+    found: { readonly pod: PodFinding; readonly sandboxes: readonly SandboxEvidence[] },
     signal: AbortSignal,
   ): Promise<Verdict> {
-    const { entry } = address
     const isReplicaValid = entry.owner.kind === 'sticky' && (await this.#ports.isReplicaValid(entry, signal))
-    const sandboxes: SandboxEvidence[] = []
-    for (const { node, containerId } of entry.attachments ?? []) {
-      const reported = this.#ports.reports.evidence(node, containerId, sinceMs)
-      const isNodeGone = reported === 'unknown' && (await this.#isNodeGone(node, signal))
-      sandboxes.push(isNodeGone ? 'gone' : reported)
-    }
-    return planReclaim({ entry, pod, isReplicaValid, sandboxes })
+    return planReclaim({ entry, isReplicaValid, ...found })
   }
 
-  /** A node whose object was removed is declared dead by an administrator or the cloud: that is a fence. */
-  async #isNodeGone(name: string, signal: AbortSignal): Promise<boolean> {
-    return (await this.#ports.api.get<Node>(resources.node, { name }, signal)) === undefined
+  /** A node whose object was removed, or that is marked out of service, is declared dead by an administrator or the cloud. */
+  async #isFenced(name: string, signal: AbortSignal): Promise<boolean> {
+    if (!isDeclaredDead(this.#ports.findNode(name))) return false
+    return isDeclaredDead(await this.#ports.api.get<Node>(resources.node, { name }, signal))
   }
+}
+
+function isDeclaredDead(node: Node | undefined): boolean {
+  return node?.spec?.taints?.some(({ key }) => key === outOfServiceTaint) ?? node === undefined
+}
+
+/** One allocation of an address, with the sandboxes that use it. */
+function markOf({ ip, entry }: OwnedAddress): string {
+  return [ip, entry.podUid, ...attachmentsOf(entry).map(({ containerId }) => containerId)].join(' ')
 }
 
 function refOf(podKey: string): { readonly namespace: string; readonly name: string } {
