@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises'
 
 import { type Logger, systemClock, systemRandom, toError } from '../base/index.ts'
-import { elect, inClusterConfig, KubeClient, loadKubeconfig, type Term } from '../kube/index.ts'
+import {
+  createEventRecorder,
+  elect,
+  inClusterConfig,
+  KubeClient,
+  loadKubeconfig,
+  type Term,
+} from '../kube/index.ts'
 import { LedgerDeposedError } from '../ledger/index.ts'
 import {
   type AllocatorHandlers,
@@ -14,13 +21,15 @@ import { admissionRoutes, installWebhooks } from './admission.ts'
 import { toRpcFailure } from './allocator/errors.ts'
 import { type Caller, createAuthenticator } from './authenticate.ts'
 import { type Caches, openCaches } from './caches.ts'
-import { createEventRecorder } from './events.ts'
 import { Leadership, type LeadershipContext } from './leadership.ts'
 import type { ControllerOptions } from './options.ts'
 
 const leaseName = 'spiderpool-controller-leases'
-const closeBudgetMs = 2_000
+const closeBudgetMs = 1_000
+const eventsBudgetMs = 300
 const webhookRetryMs = 2_000
+/** The leader looks so often whether the webhooks still are what they should be. */
+const webhookCheckMs = 60_000
 /** Between the name of a replica and its URL in the lease, so that the others can send agents to the leader. */
 const urlMark = ' at '
 
@@ -64,22 +73,42 @@ class Replica {
     caches.pods.onChange((old, now) => this.#leadership?.podChanged(old, now))
     caches.pools.onChange((old, now) => this.#leadership?.poolChanged(old, now))
     caches.reservedIps.onChange(() => this.#leadership?.reservationsChanged())
+    caches.networkAttachments.onChange((old, now) => this.#leadership?.networkAttachmentChanged(old, now))
     caches.multusConfigs.onChange((_old, now) => this.#leadership?.multusConfigChanged(now))
   }
 
+  /** Ends when `signal` aborts, also before the caches are there. */
   async run(signal: AbortSignal): Promise<void> {
-    const { options, api, caches, logger } = this.#parts
+    const { options, caches, logger } = this.#parts
     const server = await this.#serve(signal)
     logger.info('serving', { url: options.url, port: server.port })
-    const webhooks = this.#keepWebhooks(signal)
-    await caches.synced(signal)
-    const { leaseSeconds, namespace } = options
+    // Agents that ask now go to the next leader; what is under way is answered while the lease is given back.
+    const closing = new Promise<void>((resolve, reject) => {
+      const close = () => void server.close(AbortSignal.timeout(closeBudgetMs)).then(resolve, reject)
+      if (signal.aborted) close()
+      else signal.addEventListener('abort', close, { once: true })
+    })
+    try {
+      await caches.synced(signal)
+      await this.#elect(signal)
+    } catch (error) {
+      if (!signal.aborted) {
+        await server.close(AbortSignal.timeout(closeBudgetMs))
+        throw error
+      }
+    }
+    await closing
+  }
+
+  async #elect(signal: AbortSignal): Promise<void> {
+    const { options, api, logger } = this.#parts
+    const { leaseSeconds, namespace, identity, url } = options
     await elect(
       api,
       {
         name: leaseName,
         namespace,
-        identity: `${options.identity}${urlMark}${options.url}`,
+        identity: `${identity}${urlMark}${url}`,
         leaseSeconds,
         renewMs: (leaseSeconds * 1_000) / 3,
         retryMs: Math.min(2_000, leaseSeconds * 100),
@@ -88,42 +117,45 @@ class Replica {
       },
       {
         lead: (term) => this.#lead(term),
-        onLeader: (identity) => {
-          this.#leaderUrl = identity?.split(urlMark)[1]
+        onLeader: (leader) => {
+          const leaderUrl = leader?.split(urlMark)[1]
+          // While this one does not serve yet, or not any more, an agent that is sent here would come back at once.
+          this.#leaderUrl = leaderUrl === url ? undefined : leaderUrl
         },
       },
       signal,
     )
-    await server.close(AbortSignal.timeout(closeBudgetMs))
-    await webhooks
   }
 
   async #lead(term: Term): Promise<void> {
     const { options, api, caches, logger } = this.#parts
     const log = logger.with({ term: term.number })
-    const events = createEventRecorder(api.background(), 'spiderpool-controller', systemClock, log)
-    const context: LeadershipContext = {
-      options,
-      api,
-      background: api.background(),
-      caches,
-      events,
-      clock: systemClock,
-      random: systemRandom,
-      logger: log,
-    }
+    const background = api.background()
+    const source = { component: 'spiderpool-controller' }
+    const events = createEventRecorder(background, source, systemClock, log)
+    const clock = systemClock
+    const context = { options, api, background, caches, events, clock, random: systemRandom, logger: log }
+    const over = new AbortController()
+    const webhooks = this.#keepWebhooks(AbortSignal.any([term.signal, over.signal]))
     try {
-      const leadership = await Leadership.start(context, term)
-      this.#leadership = leadership
-      await leadership.ended(term.signal)
-      this.#leadership = undefined
-      await leadership.close()
+      await this.#leadUntilEnded(context, term)
     } catch (error) {
       if (error instanceof LedgerDeposedError) this.#metTerm = Math.max(this.#metTerm, error.observedTerm)
       if (!term.signal.aborted) log.error('leadership ended', { err: toError(error) })
     } finally {
+      over.abort()
+      await Promise.all([webhooks, events.close(AbortSignal.timeout(eventsBudgetMs))])
+    }
+  }
+
+  async #leadUntilEnded(context: LeadershipContext, term: Term): Promise<void> {
+    const leadership = await Leadership.start(context, term)
+    this.#leadership = leadership
+    try {
+      await leadership.ended(term.signal)
+    } finally {
       this.#leadership = undefined
-      await events.close()
+      await leadership.close()
     }
   }
 
@@ -180,19 +212,23 @@ class Replica {
     ]
   }
 
-  /** The configurations are ours: installed at start, tried until it works. */
+  /**
+   * Points the webhooks at the leader, and mends them when somebody changed or deleted them. The leader alone: else the replica
+   * that started last would have them, and take all writes of our kinds with it when it goes.
+   */
   async #keepWebhooks(signal: AbortSignal): Promise<void> {
     const { options, api, logger } = this.#parts
-    const caBundle = Buffer.from(await readFile(options.caFile, 'utf8')).toString('base64')
     while (!signal.aborted) {
+      let waitMs = webhookCheckMs
       try {
+        const caBundle = Buffer.from(await readFile(options.caFile, 'utf8')).toString('base64')
         await installWebhooks({ kind: 'url', baseUrl: options.url, caBundle }, api.background(), signal)
-        return
       } catch (error) {
         if (signal.aborted) return
         logger.warn('webhooks not installed', { err: toError(error) })
-        await systemClock.sleep(webhookRetryMs, signal).catch(() => undefined)
+        waitMs = webhookRetryMs
       }
+      await systemClock.sleep(waitMs, signal).catch(() => undefined)
     }
   }
 }

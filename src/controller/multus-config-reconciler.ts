@@ -1,9 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type NetworkAttachmentDefinition, resources, type SpiderMultusConfig } from '../api/index.ts'
+import {
+  groupOf,
+  type NetworkAttachmentDefinition,
+  type OwnerReference,
+  resources,
+  type SpiderMultusConfig,
+  spiderGroup,
+} from '../api/index.ts'
 import { InvalidInputError } from '../base/index.ts'
-import type { KubeApi, ObjectRef } from '../kube/index.ts'
+import type { EventRecorder, KubeApi, ObjectRef } from '../kube/index.ts'
 import { nadNameOf, renderNetworkAttachment } from '../network/index.ts'
-import type { EventRecorder } from './events.ts'
 
 const resource = resources.networkAttachmentDefinition
 
@@ -39,8 +45,9 @@ export async function reconcileMultusConfig(
     await api.create(resource, wanted, signal)
     return
   }
-  const owner = found.metadata.ownerReferences?.find(({ kind }) => kind === 'SpiderMultusConfig')
-  if (owner !== undefined && owner.uid !== config.metadata.uid) {
+  const owner = ownerOfNetwork(found)
+  // One of the same name is this config before it was deleted and created again: the collector would take its object.
+  if (owner !== undefined && owner.name !== config.metadata.name) {
     const text = `NetworkAttachmentDefinition ${ref.namespace}/${ref.name} belongs to SpiderMultusConfig "${owner.name}"`
     events.event(
       subject,
@@ -63,6 +70,13 @@ export async function reconcileMultusConfig(
   await api.patch(resource, ref, { type: 'merge', body }, signal)
 }
 
+/** The SpiderMultusConfig that a NetworkAttachmentDefinition belongs to, in the same namespace. */
+export function ownerOfNetwork({ metadata }: NetworkAttachmentDefinition): OwnerReference | undefined {
+  return metadata.ownerReferences?.find(
+    ({ kind, apiVersion }) => kind === 'SpiderMultusConfig' && groupOf(apiVersion) === spiderGroup,
+  )
+}
+
 function refOf(config: SpiderMultusConfig): ObjectRef {
   return { namespace: config.metadata.namespace ?? '', name: nadNameOf(config) }
 }
@@ -70,7 +84,7 @@ function refOf(config: SpiderMultusConfig): ObjectRef {
 function isUpToDate(found: NetworkAttachmentDefinition, wanted: NetworkAttachmentDefinition): boolean {
   const annotations = found.metadata.annotations ?? {}
   return (
-    isDeepStrictEqual(found.spec, wanted.spec) &&
+    found.spec?.config === wanted.spec?.config &&
     isDeepStrictEqual(found.metadata.ownerReferences, wanted.metadata.ownerReferences) &&
     Object.entries(wanted.metadata.annotations ?? {}).every(([key, value]) => annotations[key] === value)
   )

@@ -96,7 +96,7 @@ export function parseControllerOptions(
     tlsCertFile: required('tls-cert'),
     tlsKeyFile: required('tls-key'),
     caFile: required('webhook-ca'),
-    url: values['webhook-url'] ?? `https://${host}:${port}`,
+    url: values['webhook-url'] ?? `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
     namespace,
     identity: values.identity ?? hostname,
     agentAccount: parseNamespaced(

@@ -57,7 +57,8 @@ interface Lease extends KubeObject {
 // The leader stops this part of the lease before its end: time for work under way to notice.
 const marginPart = 0.2
 const maxForeignLeaseSeconds = 3600
-const releaseBudgetMs = 3000
+// A process that is told to end has two seconds; a lease that cannot be given back runs out.
+const releaseBudgetMs = 1000
 const requestBudgetMs = 5000
 
 /**
