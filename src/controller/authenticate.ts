@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { type Pod, resources } from '../api/index.ts'
-import { type Clock, OperationError, type Retry } from '../base/index.ts'
+import { type Clock, deadlineAfter, OperationError, type Retry, toError } from '../base/index.ts'
 import type { KubeApi } from '../kube/index.ts'
 
 const acceptedForMs = 60_000
 const refusedForMs = 5_000
+const reviewBudgetMs = 10_000
 const maxCachedTokens = 20_000
 const nodeNameKey = 'authentication.kubernetes.io/node-name'
 const podNameKey = 'authentication.kubernetes.io/pod-name'
@@ -46,27 +47,61 @@ export interface AuthenticateOptions {
 export function createAuthenticator(
   options: AuthenticateOptions,
 ): (token: string, signal: AbortSignal) => Promise<Caller> {
-  const cache = new Map<string, { readonly answer: Promise<Caller>; untilMs: number }>()
+  const reviews = new Reviews(options)
   return async (token, signal) => {
-    const key = createHash('sha256').update(token).digest('base64')
-    const nowMs = options.clock.nowMs()
-    const known = cache.get(key)
-    if (known !== undefined && known.untilMs > nowMs) return known.answer
-    const answer = review(options, token, signal)
-    const entry = { answer, untilMs: nowMs + acceptedForMs }
-    cache.delete(key)
-    cache.set(key, entry)
-    const oldest = cache.keys().next()
-    if (cache.size > maxCachedTokens && oldest.done !== true) cache.delete(oldest.value)
+    signal.throwIfAborted()
+    const { promise: gaveUp, reject } = Promise.withResolvers<never>()
+    const giveUp = () => reject(toError(signal.reason))
+    signal.addEventListener('abort', giveUp, { once: true })
     try {
-      return await answer
-    } catch (error) {
-      // A refusal is remembered for a moment, so that a stranger cannot make us flood the API server.
-      if (error instanceof UnauthenticatedError) entry.untilMs = nowMs + refusedForMs
-      else cache.delete(key)
-      throw error
+      return await Promise.race([reviews.answerOf(token), gaveUp])
+    } finally {
+      signal.removeEventListener('abort', giveUp)
     }
   }
+}
+
+interface Remembered {
+  readonly answer: Promise<Caller>
+  untilMs: number
+}
+
+/** Answers by token. One review serves all who ask meanwhile, so it ends by its own time, not with the first of them. */
+class Reviews {
+  readonly #options: AuthenticateOptions
+  // In the order of last use, so that the first is the one to forget.
+  readonly #known = new Map<string, Remembered>()
+
+  constructor(options: AuthenticateOptions) {
+    this.#options = options
+  }
+
+  answerOf(token: string): Promise<Caller> {
+    const nowMs = this.#options.clock.nowMs()
+    const key = createHash('sha256').update(token).digest('base64')
+    const found = this.#known.get(key)
+    const entry = found !== undefined && found.untilMs > nowMs ? found : this.#ask(key, token, nowMs)
+    this.#known.delete(key)
+    this.#known.set(key, entry)
+    const oldest = this.#known.keys().next()
+    if (this.#known.size > maxCachedTokens && oldest.done !== true) this.#known.delete(oldest.value)
+    return entry.answer
+  }
+
+  #ask(key: string, token: string, nowMs: number): Remembered {
+    const entry = { answer: reviewInTime(this.#options, token), untilMs: nowMs + acceptedForMs }
+    entry.answer.catch((error: unknown) => {
+      // A refusal is remembered for a moment, so that a stranger cannot make us flood the API server.
+      if (error instanceof UnauthenticatedError) entry.untilMs = this.#options.clock.nowMs() + refusedForMs
+      else if (this.#known.get(key) === entry) this.#known.delete(key)
+    })
+    return entry
+  }
+}
+
+async function reviewInTime(options: AuthenticateOptions, token: string): Promise<Caller> {
+  using deadline = deadlineAfter(reviewBudgetMs)
+  return await review(options, token, deadline.signal)
 }
 
 async function review(options: AuthenticateOptions, token: string, signal: AbortSignal): Promise<Caller> {

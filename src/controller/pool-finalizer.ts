@@ -1,5 +1,5 @@
 import { resources, type SpiderIpPool, spiderFinalizer } from '../api/index.ts'
-import type { KubeApi } from '../kube/index.ts'
+import { ApiError, type KubeApi } from '../kube/index.ts'
 import type { Ledger } from '../ledger/index.ts'
 
 /**
@@ -7,7 +7,7 @@ import type { Ledger } from '../ledger/index.ts'
  * The ledger decides, not `status.allocatedIPs`, which is a view.
  *
  * @param pool from the cache
- * @returns whether the finalizer was removed
+ * @returns whether the pool is gone or going: nothing is left to do for it
  */
 export async function finalizePool(
   pool: SpiderIpPool,
@@ -20,6 +20,11 @@ export async function finalizePool(
   if (ledger.poolUsage(name) > 0) return false
   const rest = finalizers.filter((finalizer) => finalizer !== spiderFinalizer)
   const body = { metadata: { resourceVersion, finalizers: rest.length === 0 ? null : rest } }
-  await api.patch(resources.ipPool, { name }, { type: 'merge', body }, signal)
+  try {
+    await api.patch(resources.ipPool, { name }, { type: 'merge', body }, signal)
+  } catch (error) {
+    // Gone already, and the cache does not know yet.
+    if (!(error instanceof ApiError) || error.status !== 404) throw error
+  }
   return true
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { parseIp } from '../../address/index.ts'
 import {
   countForStatus,
@@ -6,8 +7,7 @@ import {
   type SpiderIpPool,
   totalSetOf,
 } from '../../api/index.ts'
-import { stringifyJson } from '../../base/index.ts'
-import type { KubeApi } from '../../kube/index.ts'
+import { ApiError, type KubeApi } from '../../kube/index.ts'
 import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
 
 /**
@@ -66,14 +66,31 @@ export async function reconcilePoolStatus(
   ports: PoolStatusPorts,
   signal: AbortSignal,
 ): Promise<void> {
-  const pool = ports.findPool(name)
-  if (pool === undefined) return
-  const wanted = planPoolStatus(pool, ports.ledger.ofPool(name))
-  if (isSame(pool.status, wanted)) return
-  const body = { metadata: { resourceVersion: pool.metadata.resourceVersion }, status: wanted }
-  await ports.api.patch(resources.ipPool, { name }, { type: 'merge', body, subresource: 'status' }, signal)
+  const cached = ports.findPool(name)
+  if (cached === undefined) return
+  try {
+    await writeStatus(cached, ports, signal)
+  } catch (error) {
+    if (!(error instanceof ApiError) || (error.status !== 409 && error.status !== 404)) throw error
+    // The cache is behind, by our own last write more often than not: the pool as it is now decides.
+    const pool = await ports.api.get<SpiderIpPool>(resources.ipPool, { name }, signal)
+    if (pool !== undefined) await writeStatus(pool, ports, signal)
+  }
 }
 
+async function writeStatus(
+  pool: SpiderIpPool,
+  { api, ledger }: PoolStatusPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, resourceVersion } = pool.metadata
+  const wanted = planPoolStatus(pool, ledger.ofPool(name))
+  if (isSame(pool.status, wanted)) return
+  const body = { metadata: { resourceVersion }, status: wanted }
+  await api.patch(resources.ipPool, { name }, { type: 'merge', body, subresource: 'status' }, signal)
+}
+
+/** Whatever the order of the members: an API server sorts them. */
 function isSame(status: SpiderIpPool['status'], wanted: PoolStatusPatch): boolean {
   const { conditions = null } = (status ?? {}) as { conditions?: readonly PoolCondition[] | null }
   const found = {
@@ -82,5 +99,5 @@ function isSame(status: SpiderIpPool['status'], wanted: PoolStatusPatch): boolea
     allocatedIPs: status?.allocatedIPs ?? null,
     conditions,
   }
-  return stringifyJson(found) === stringifyJson(wanted)
+  return isDeepStrictEqual(found, wanted)
 }
