@@ -1,5 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { type AgentFlags, machineNamespaces, parseAgentFlags, startAgent } from '../agent/index.ts'
+import {
+  type AgentFlags,
+  agentUsage,
+  machineNamespaces,
+  parseAgentFlags,
+  startAgent,
+} from '../agent/index.ts'
 import { jsonLogger, OperationError, systemClock, systemRandom, toError } from '../base/index.ts'
 import { inClusterConfig, KubeClient, loadKubeconfig } from '../kube/index.ts'
 import { assertHostThreads, prepareNamespaces } from '../netlink/index.ts'
@@ -45,8 +51,13 @@ function fail(error: Error): never {
   process.exit(1)
 }
 
+const args = process.argv.slice(2)
+if (args.includes('--help')) {
+  process.stdout.write(`${agentUsage}\n`)
+  process.exit(0)
+}
 try {
-  await main(parseAgentFlags(process.argv.slice(2)))
+  await main(parseAgentFlags(args))
 } catch (error) {
   fail(toError(error))
 }

@@ -13,6 +13,18 @@ export interface ChildSpec {
   readonly logFile: string
 }
 
+/** Runs a program to its end; its output and exit code mean nothing. */
+export async function runToEnd(
+  { args, env }: Pick<ChildSpec, 'args' | 'env'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const child = spawn(process.execPath, args, { env, stdio: 'ignore', signal })
+  child.once('error', () => resolve())
+  child.once('exit', () => resolve())
+  await promise
+}
+
 const restartBackoff = { firstMs: 250, capMs: 10_000 }
 const stableAfterMs = 30_000
 const stopGraceMs = 10_000

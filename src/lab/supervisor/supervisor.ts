@@ -11,7 +11,7 @@ import { buildTopology } from '../topology/build.ts'
 import { raiseNeighbourLimits } from '../topology/neighbour-limits.ts'
 import { planTopology, type TopologyPlan } from '../topology/plan.ts'
 import { AgentTokens } from './agent-tokens.ts'
-import { type ChildSpec, SupervisedChild } from './child.ts'
+import { type ChildSpec, runToEnd, SupervisedChild } from './child.ts'
 import { LabError } from './lab-error.ts'
 import {
   applyCrds,
@@ -29,6 +29,7 @@ import {
   type LabProgram,
   nativeProgram,
   systemNamespace,
+  warmUps,
   worldSpec,
 } from './program.ts'
 import { untilAgentsReady, untilListening } from './readiness.ts'
@@ -45,6 +46,8 @@ export interface SupervisorOptions {
 
 const apiBudgetMs = 60_000
 const stateEveryMs = 200
+// Without it processes are larger and start slower, no more.
+const warmUpLimit = () => AbortSignal.timeout(30_000)
 
 /** Brings a lab up, keeps its processes running, and ends them when aborted. Everything else is `lab down`'s work. */
 export async function runSupervisor(
@@ -103,6 +106,7 @@ class Supervisor {
       await buildTopology(this.#plan, paths, pause, signal)
     })
     if (!isExternal) this.#launch(apiserverSpec(this.#lab))
+    const warm = Promise.all(warmUps().map((run) => runToEnd(run, AbortSignal.any([signal, warmUpLimit()]))))
     // The embedded API server writes its own.
     const access = await this.#retry(() => loadKubeconfig(this.#lab.kubeconfig), signal)
     const client = new KubeClient(access, { userAgent: 'spiderpool-lab', logger: this.#logger })
@@ -120,6 +124,7 @@ class Supervisor {
         this.#retry((s) => createAgentRights(client, systemNamespace, s), signal),
       )
     }
+    await this.#step('compiled code', () => warm)
     this.#launch(controllerSpec(this.#lab))
     this.#tokens = new AgentTokens({ api: client, paths, nodes, logger: this.#logger })
     const tokens = this.#tokens
