@@ -18,6 +18,7 @@ import {
 } from './admission-review.ts'
 import { answerOf, badRequest, type Verdict } from './answer.ts'
 import { diffJson } from './json-patch.ts'
+import { multusWarnings } from './multus/later-release.ts'
 import { mutateMultusConfig } from './multus/mutate-multus.ts'
 import { attachmentNameOf, multusProblems } from './multus/validate-multus.ts'
 import { mutatePool, mutateReservedIp, mutateSubnet, networkWarnings } from './pool/mutate-network.ts'
@@ -119,9 +120,20 @@ function hasSpec(object: unknown): boolean {
 }
 
 function mutationVerdict(subject: OurObject, world: WebhookWorld): Verdict {
-  const warnings =
-    subject.kind === 'SpiderIPPool' || subject.kind === 'SpiderSubnet' ? networkWarnings(subject.object) : []
-  return { kind: 'patch', patch: diffJson(subject.object, mutated(subject, world)), warnings }
+  const patch = diffJson(subject.object, mutated(subject, world))
+  return { kind: 'patch', patch, warnings: warningsFor(subject) }
+}
+
+function warningsFor(subject: OurObject): readonly string[] {
+  switch (subject.kind) {
+    case 'SpiderIPPool':
+    case 'SpiderSubnet':
+      return networkWarnings(subject.object)
+    case 'SpiderMultusConfig':
+      return multusWarnings(subject.object)
+    default:
+      return []
+  }
 }
 
 function mutated(subject: OurObject, world: WebhookWorld): KubeObject {

@@ -284,3 +284,27 @@ void test('mutation of a coordinator fills defaults and writes prefix lengths', 
   assert.deepEqual((after['metadata'] as { finalizers: unknown }).finalizers, ['spiderpool.spidernet.io'])
   assert.equal(answer('mutate', { ...item, object: after }).patch, undefined)
 })
+
+const warned: readonly (readonly [string, Case, readonly RegExp[]])[] = [
+  [
+    'the coordinator, which is on by default',
+    macvlan({}),
+    [/^spec\.enableCoordinator: .*: set it to false$/],
+  ],
+  [
+    'a VLAN',
+    create({ cniType: 'macvlan', enableCoordinator: false, macvlan: { ...parent, vlanID: 3 } }),
+    [/^spec\.macvlan: .*ifacer.*name it alone in spec\.macvlan\.master$/],
+  ],
+  ['ipvlan', create({ cniType: 'ipvlan', ipvlan: parent }), [/^spec\.cniType "ipvlan" .*: write macvlan/]],
+  ['nothing that is missing', create({ cniType: 'macvlan', enableCoordinator: false, macvlan: parent }), []],
+]
+for (const [what, item, expected] of warned) {
+  void test(`a network that wants ${what} is accepted with ${expected.length} warnings`, () => {
+    const { allowed, warnings = [] } = answer('mutate', item)
+    assert(allowed)
+    assert.equal(warnings.length, expected.length)
+    for (const [index, pattern] of expected.entries()) assert.match(warnings[index] ?? '', pattern)
+    assert(admit(item).allowed)
+  })
+}
