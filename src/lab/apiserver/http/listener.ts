@@ -91,16 +91,18 @@ export class Listener {
     const gone = new AbortController()
     response.once('close', () => gone.abort())
     const signal = AbortSignal.any([gone.signal, this.#context.stopping])
+    // Of admission; a refusal carries them too, as they may say what to write instead.
+    const warnings: string[] = []
     try {
-      const answer = await this.#answer(request, signal)
+      const answer = await this.#answer(request, warnings, signal)
       if (answer.kind === 'stream') await answer.run(response)
-      else send(response, answer)
+      else send(response, answer, warnings)
     } catch (error) {
-      this.#refuse(request, response, error)
+      this.#refuse(request, response, error, warnings)
     }
   }
 
-  async #answer(request: IncomingMessage, signal: AbortSignal): Promise<Answer & { warnings?: string[] }> {
+  async #answer(request: IncomingMessage, warnings: string[], signal: AbortSignal): Promise<Answer> {
     const url = parseUrl(request)
     const open = openAnswer(url.pathname)
     if (open !== undefined) return open
@@ -110,7 +112,7 @@ export class Listener {
       throw badRequest(`the query is longer than ${maxSelectorBytes} bytes; shorten its selectors`)
     if (request.headers.upgrade !== undefined)
       throw badRequest(
-        `upgrade to ${request.headers.upgrade} is not supported: lab pods run no shell to attach to`,
+        `upgrade to ${request.headers.upgrade} is not supported: lab pods run no shell; use: spiderpoolctl lab exec NAMESPACE/POD -- COMMAND`,
       )
     const call: Call = {
       method: request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET'),
@@ -122,12 +124,11 @@ export class Listener {
       accept: request.headers.accept,
       signal,
       body: await readBody(request, this.#held),
-      warnings: [],
+      warnings,
     }
-    const answer = await route(this.#context, call).finally(() => {
+    return route(this.#context, call).finally(() => {
       this.#held.count -= call.body.byteLength
     })
-    return call.warnings.length === 0 ? answer : { ...answer, warnings: call.warnings }
   }
 
   #authenticate(request: IncomingMessage): Identity {
@@ -145,7 +146,12 @@ export class Listener {
     throw unauthorized('Unauthorized: send a client certificate of this server or a bearer token')
   }
 
-  #refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  #refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    error: unknown,
+    warnings: readonly string[],
+  ): void {
     const status = this.#statusOf(request, error)
     if (response.headersSent || response.destroyed) {
       response.destroy()
@@ -156,7 +162,7 @@ export class Listener {
     const seconds = status.parts.retryAfterSeconds
     if (seconds !== undefined) response.setHeader('Retry-After', String(seconds))
     if (status.status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
-    send(response, { kind: 'json', status: status.status, text: stringifyJson(status.toStatus()) })
+    send(response, { kind: 'json', status: status.status, text: stringifyJson(status.toStatus()) }, warnings)
   }
 
   #statusOf(request: IncomingMessage, error: unknown): StatusError {
@@ -190,10 +196,11 @@ function openAnswer(path: string): Answer | undefined {
 
 function send(
   response: ServerResponse,
-  answer: Exclude<Answer, { kind: 'stream' }> & { warnings?: string[] },
+  answer: Exclude<Answer, { kind: 'stream' }>,
+  warnings: readonly string[],
 ): void {
   const bytes = Buffer.from(answer.text)
-  for (const warning of answer.warnings ?? [])
+  for (const warning of warnings)
     response.appendHeader('Warning', `299 - ${JSON.stringify(printable(warning))}`)
   const contentType =
     answer.kind === 'text' ? 'text/plain; charset=utf-8' : (answer.contentType ?? 'application/json')

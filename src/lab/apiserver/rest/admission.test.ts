@@ -53,6 +53,7 @@ function mutated(_review: Review): object {
     allowed: true,
     patchType: 'JSONPatch',
     patch: Buffer.from(JSON.stringify(patch)).toString('base64'),
+    warnings: ['was changed'],
   }
 }
 
@@ -111,6 +112,7 @@ void test('webhooks change and judge what is written, and a refusal carries thei
   assert.match(String(good.headers['warning']), /be careful/)
   const bad = await server.call('POST', maps, { body: map('bad', { bad: 'yes' }) })
   assert.equal(bad.status, 403)
+  assert.match(String(bad.headers['warning']), /was changed/)
   assert.match(
     String(at(bad.body, 'message')),
     /"v\.example\.com" denied the request: data\.bad must not be "yes"/,

@@ -172,6 +172,15 @@ void test('binding places a pod once, and the spec of a pod stays otherwise', as
   await must(422, server.call('PATCH', `${pods}/bound`, { body: moved, ...merge }))
 })
 
+void test('asking for the log of a pod, or for a shell in it, is answered with what to do instead', async () => {
+  await must(201, server.call('POST', pods, { body: pod('silent') }))
+  const log = await must(400, server.call('GET', `${pods}/silent/log?container=c`))
+  assert.match(String(at(log.body, 'message')), /no log; see: kubectl describe pod/)
+  const headers = { connection: 'Upgrade', upgrade: 'SPDY/3.1' }
+  const shell = await must(400, server.call('POST', `${pods}/silent/exec?command=sh`, { headers }))
+  assert.match(String(at(shell.body, 'message')), /spiderpoolctl lab exec NAMESPACE\/POD -- COMMAND/)
+})
+
 void test('lists come in consistent pages, and select by labels and fields', async () => {
   const path = '/api/v1/namespaces/kube-public/secrets'
   const secret = (name: string, labels: object) => ({

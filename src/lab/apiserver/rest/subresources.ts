@@ -29,6 +29,10 @@ export function answerSubresource(
 ): Promise<Answer> {
   const { subresource } = path
   if (subresource === 'scale' && kind.scale !== undefined) return answerScale(context, kind, path, call)
+  if (kind.kind === 'Pod' && subresource === 'log')
+    throw badRequest(
+      'lab pods are pause processes that print nothing: there is no log; see: kubectl describe pod',
+    )
   if (!kind.subresources.includes(subresource)) throw pathNotFound()
   if (subresource === 'finalize') {
     if (call.method !== 'PUT') throw methodNotAllowed(call.method)
