@@ -102,10 +102,7 @@ export class Leadership {
       findPod,
       findOwner: (pod, signal) => this.#world.topOwner(pod, signal),
     })
-    this.#endpointQueue = this.#queue(16, async (key, signal) => {
-      await this.#endpoints.reconcile(key, signal)
-      return undefined
-    })
+    this.#endpointQueue = this.#queue(16, (key, signal) => this.#endpoints.reconcile(key, signal))
     this.#poolQueue = this.#queue(4, (name, signal) => this.#reconcilePool(name, signal))
     this.#reclaimQueue = this.#queue(8, (key, signal) => this.#reclaimer.reconcile(key, signal))
     this.#multusQueue = this.#queue(2, (key, signal) => this.#reconcileMultus(key, signal))

@@ -8,6 +8,8 @@ import { type EndpointOwner, planCurrent, planEndpoint } from './plan-endpoint.t
 
 /** Endpoints whose content is remembered, to save reads and repeated writes; some 150 bytes each. */
 const maxRemembered = 200_000
+/** How often an endpoint that others keep from going is looked at. */
+const blockedRetryMs = 30_000
 
 export interface EndpointViewPorts {
   readonly api: KubeApi
@@ -28,23 +30,28 @@ export class EndpointView {
     this.#ports = ports
   }
 
-  /** Makes the endpoint of one pod right. Safe to repeat. */
-  async reconcile(podKey: string, signal: AbortSignal): Promise<void> {
-    const held = newestUid(this.#ports.ledger.ofPod(podKey))
+  /**
+   * Makes the endpoint of one pod right. Safe to repeat.
+   *
+   * @returns milliseconds after which to look again, when the endpoint waits for somebody else
+   */
+  async reconcile(podKey: string, signal: AbortSignal): Promise<number | undefined> {
     const [namespace = '', name = ''] = podKey.split('/')
     const ref = { namespace, name }
+    const found = this.#ports.findPod(ref)
+    const held = shownOf(this.#ports.ledger.ofPod(podKey), found)
     if (held.length === 0) {
       await this.#clear(podKey, ref, signal)
-      return
+      return undefined
     }
-    const found = this.#ports.findPod(ref)
     const pod = found?.metadata.uid === held[0]?.entry.podUid ? found : undefined
     const mark = markOf(planCurrent(held), pod !== undefined)
     const written = this.#written.get(podKey)
-    if (written === mark || written === markOf(planCurrent(held), true)) return
+    if (written === mark || written === markOf(planCurrent(held), true)) return undefined
     const owner = pod === undefined ? ownerOfEntry(held) : await this.#ports.findOwner(pod, signal)
-    await this.#write(ref, planEndpoint(held, owner, pod), signal)
+    if ((await this.#write(ref, planEndpoint(held, owner, pod), signal)) === 'blocked') return blockedRetryMs
     this.#remember(held[0]?.entry.pod ?? podKey, mark)
+    return undefined
   }
 
   /**
@@ -59,14 +66,17 @@ export class EndpointView {
     const unheld = new Map<string, string>() // key, uid of its pod
     const right = new Set<string>()
     const keep = (endpoint: SpiderEndpoint): SpiderEndpoint => {
-      const { namespace = '', name, finalizers = [] } = endpoint.metadata
+      const { namespace = '', name, finalizers = [], ownerReferences = [] } = endpoint.metadata
       const key = `${namespace}/${name}`
-      const held = newestUid(ledger.ofPod(key))
+      const held = shownOf(ledger.ofPod(key), this.#ports.findPod({ namespace, name }))
       const mark = markIfRight(held, endpoint)
       if (mark !== undefined) {
         right.add(key)
         this.#remember(held[0]?.entry.pod ?? key, mark)
-      } else if (held.length === 0 && finalizers.includes(spiderFinalizer)) {
+      } else if (
+        held.length === 0 &&
+        (finalizers.includes(spiderFinalizer) || ownerReferences.length === 0)
+      ) {
         unheld.set(key, endpoint.status?.current?.uid ?? '')
       }
       return { metadata: { name }, status: noStatus }
@@ -90,22 +100,24 @@ export class EndpointView {
     if (this.#written.size > maxRemembered && oldest.done !== true) this.#written.delete(oldest.value)
   }
 
-  async #write(ref: ObjectRef, wanted: SpiderEndpoint, signal: AbortSignal): Promise<void> {
+  async #write(ref: ObjectRef, wanted: SpiderEndpoint, signal: AbortSignal): Promise<'written' | 'blocked'> {
     const { api } = this.#ports
     const isKnown = this.#written.has(`${ref.namespace}/${ref.name}`)
     if (!isKnown) {
       try {
         await api.create(resources.endpoint, wanted, signal)
-        return
+        return 'written'
       } catch (error) {
         if (!(error instanceof ApiError) || error.status !== 409) throw error
       }
     }
     const existing = await api.get<SpiderEndpoint>(resources.endpoint, ref, signal)
     if (existing === undefined || existing.metadata.deletionTimestamp !== undefined) {
-      if (existing !== undefined) await this.#removeFinalizer(ref, existing, signal)
+      if (existing !== undefined) await this.#release(ref, existing, signal)
+      // It goes when others took their finalizers away, too; only then there can be another of its name.
+      if (existing?.metadata.finalizers?.some((one) => one !== spiderFinalizer) === true) return 'blocked'
       await api.create(resources.endpoint, wanted, signal)
-      return
+      return 'written'
     }
     const { finalizers = [], resourceVersion } = existing.metadata
     const isFinal = finalizers.includes(spiderFinalizer)
@@ -113,7 +125,7 @@ export class EndpointView {
     const isOwned = ownerReferences.every(({ uid }) =>
       existing.metadata.ownerReferences?.some((reference) => reference.uid === uid),
     )
-    if (isFinal && isOwned && isDeepStrictEqual(existing.status, wanted.status)) return
+    if (isFinal && isOwned && isDeepStrictEqual(existing.status, wanted.status)) return 'written'
     const body = {
       metadata: {
         resourceVersion,
@@ -123,6 +135,7 @@ export class EndpointView {
       status: wanted.status,
     }
     await api.patch(resources.endpoint, ref, { type: 'merge', body }, signal)
+    return 'written'
   }
 
   /** Nothing is held any more: the endpoint must neither block its pod's deletion nor show addresses of others. */
@@ -131,7 +144,7 @@ export class EndpointView {
     const existing = await api.get<SpiderEndpoint>(resources.endpoint, ref, signal)
     this.#written.delete(podKey)
     if (existing === undefined) return
-    await this.#removeFinalizer(ref, existing, signal)
+    await this.#release(ref, existing, signal)
     const isOwned = (existing.metadata.ownerReferences ?? []).length > 0
     const { uid } = existing.metadata
     // Kubernetes' collector removes an endpoint with its pod; one without an owner, or whose pod went before, is ours.
@@ -140,16 +153,20 @@ export class EndpointView {
     }
   }
 
-  async #removeFinalizer(ref: ObjectRef, existing: SpiderEndpoint, signal: AbortSignal): Promise<void> {
-    const finalizers = (existing.metadata.finalizers ?? []).filter(
-      (finalizer) => finalizer !== spiderFinalizer,
-    )
+  /** Takes our finalizer and the addresses off an endpoint. */
+  async #release(ref: ObjectRef, existing: SpiderEndpoint, signal: AbortSignal): Promise<void> {
+    const { finalizers: before = [] } = existing.metadata
+    const finalizers = before.filter((finalizer) => finalizer !== spiderFinalizer)
+    const isReleased = finalizers.length === before.length
+    const hasIps = (existing.status?.current?.ips ?? []).length > 0
+    if (isReleased && !hasIps) return
     const body = {
       metadata: {
         resourceVersion: existing.metadata.resourceVersion,
         finalizers: finalizers.length === 0 ? null : finalizers,
       },
-      status: { current: { ips: [] } },
+      // One without a status is not one of ours, and would not pass the schema with half of it.
+      ...(hasIps ? { status: { current: { ips: [] } } } : {}),
     }
     try {
       await this.#ports.api.patch(resources.endpoint, ref, { type: 'merge', body }, signal)
@@ -186,13 +203,17 @@ function markIfRight(held: readonly OwnedAddress[], endpoint: SpiderEndpoint): n
   return markOf(current, first.owner.kind === 'sticky' || ownerReferences.length > 0)
 }
 
-/** A pod and its dead namesake may both hold addresses for a moment: the endpoint shows the younger. */
-function newestUid(held: readonly OwnedAddress[]): readonly OwnedAddress[] {
-  const newest = held.reduce<OwnedAddress | undefined>(
-    (best, address) => (best === undefined || address.entry.since > best.entry.since ? address : best),
-    undefined,
-  )
-  return newest === undefined ? [] : held.filter(({ entry }) => entry.podUid === newest.entry.podUid)
+/**
+ * Of which addresses the endpoint tells. A pod and its dead namesake may both hold some for a moment: those of the pod that is
+ * there, else those that were given last.
+ */
+function shownOf(held: readonly OwnedAddress[], pod: Pod | undefined): readonly OwnedAddress[] {
+  const [first, ...others] = held
+  if (first === undefined) return held
+  const ofPod = held.filter(({ entry }) => entry.podUid === pod?.metadata.uid)
+  if (ofPod.length > 0) return ofPod
+  const newest = others.reduce((best, one) => (one.entry.since > best.entry.since ? one : best), first)
+  return held.filter(({ entry }) => entry.podUid === newest.entry.podUid)
 }
 
 function ownerOfEntry(held: readonly OwnedAddress[]): EndpointOwner {
