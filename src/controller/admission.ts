@@ -11,6 +11,7 @@ import { InvalidInputError, parseJson, stringifyJson, toError } from '../base/in
 import { ApiError, type KubeApi } from '../kube/index.ts'
 import type { Route, RouteReply, RouteRequest } from '../rpc/index.ts'
 import {
+  type AdmissionReview,
   needsOf,
   type ReviewMode,
   registrations,
@@ -71,8 +72,25 @@ async function answer(
   } catch (error) {
     return { status: 400, body: `Cannot read the AdmissionReview: ${toError(error).message}; send JSON\n` }
   }
-  const world = await readWorld(needsOf(mode, body, settings), api, settings, signal)
-  return { status: 200, body: stringifyJson(review(mode, body, world)) }
+  try {
+    const world = await readWorld(needsOf(mode, body, settings), api, settings, signal)
+    return { status: 200, body: stringifyJson(review(mode, body, world)) }
+  } catch (error) {
+    if (!signal.aborted && !(error instanceof ApiError)) throw error
+    return { status: 200, body: stringifyJson(notNow(body, toError(error).message)) }
+  }
+}
+
+/** The one who writes the object learns why it was refused; of an HTTP error the API server tells next to nothing. */
+function notNow(body: unknown, problem: string): AdmissionReview {
+  const { request } = (body ?? {}) as { readonly request?: { readonly uid?: string } }
+  const message = `cannot be checked now: ${problem.replace(/\.$/, '')}; repeat it when the API server answers again`
+  const status = { code: 503, reason: 'ServiceUnavailable', message }
+  return {
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    response: { uid: request?.uid ?? '', allowed: false, status },
+  }
 }
 
 async function readWorld(
