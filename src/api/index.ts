@@ -2,6 +2,15 @@
  * Resource types, validation and RPC contracts, and the one source of the CRD manifests. Pure: text and data in, data out.
  * Types to know: `SpiderIpPool`, `SpiderIpBlock`, `AllocateRequest`. This room does no I/O.
  */
+export {
+  type AccessRights,
+  type AccessRule,
+  type AccountName,
+  accessRights,
+  accountOf,
+  leaderLeaseName,
+  webhookConfigurationName,
+} from './access-rights.ts'
 export * from './allocator-rpc.ts'
 export { annotationKeys, applicationKeys, labelKeys } from './annotation/keys.ts'
 export { nicNameProblem } from './annotation/nic-name.ts'

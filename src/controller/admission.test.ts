@@ -154,9 +154,18 @@ const configurations: readonly Resource[] = ['Mutating', 'Validating'].map((kind
   namespaced: false,
 }))
 
-void test('webhooks are installed, mended, and pointed at who installs them; labels of others stay', async () => {
+void test('webhooks are filled, mended, and pointed at who leads; labels of others stay, and the objects are not made', async () => {
   const install = (baseUrl: string, caBundle = 'Q0E=') =>
     installWebhooks({ kind: 'url', baseUrl, caBundle }, kit.api, never)
+  await assert.rejects(install('https://127.0.0.1:1'), {
+    code: 'WEBHOOKS_MISSING',
+    message: /"spiderpool-controller"/,
+  })
+  for (const resource of configurations) {
+    const { group, version, kind } = resource
+    const object = { apiVersion: `${group}/${version}`, kind, metadata: { name: 'spiderpool-controller' } }
+    await kit.api.create(resource, object, never)
+  }
   // They would answer nobody: no object of ours is written while they are there.
   await Promise.all([install('https://127.0.0.1:1'), install('https://127.0.0.1:1')])
   for (const resource of configurations) {
@@ -170,6 +179,7 @@ void test('webhooks are installed, mended, and pointed at who installs them; lab
     const mended = await kit.api.get(resource, ref, never)
     assert.equal(at(mended, 'metadata.labels.mine'), 'yes')
     assert.match(String(at(mended, 'webhooks.0.clientConfig.url')), /^https:\/\/127\.0\.0\.1:2\//)
-    await kit.api.delete(resource, ref, {}, never)
   }
+  for (const resource of configurations)
+    await kit.api.delete(resource, { name: 'spiderpool-controller' }, {}, never)
 })

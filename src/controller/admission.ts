@@ -7,7 +7,7 @@ import {
   type SpiderIpPool,
   type SpiderSubnet,
 } from '../api/index.ts'
-import { InvalidInputError, parseJson, stringifyJson, toError } from '../base/index.ts'
+import { InvalidInputError, OperationError, parseJson, stringifyJson, toError } from '../base/index.ts'
 import { ApiError, type KubeApi } from '../kube/index.ts'
 import type { Route, RouteReply, RouteRequest } from '../rpc/index.ts'
 import {
@@ -124,7 +124,16 @@ async function usedIpsOf(pool: string, api: KubeApi, signal: AbortSignal): Promi
   return items.flatMap(({ spec }) => Object.entries(spec.entries ?? {}).map(([ip, { pod }]) => ({ ip, pod })))
 }
 
-/** Installs or repairs both webhook configurations; their other fields stay as they are. */
+/** The installation makes the two objects, empty; only then there is something to fill. */
+export class WebhooksMissingError extends OperationError {
+  override readonly code = 'WEBHOOKS_MISSING'
+  override readonly retry = 'later'
+}
+
+/**
+ * Fills or repairs both webhook configurations; their other fields stay as they are.
+ * @throws {WebhooksMissingError}
+ */
 export async function installWebhooks(
   target: WebhookTarget,
   api: KubeApi,
@@ -133,27 +142,12 @@ export async function installWebhooks(
   for (const wanted of webhookConfigurations(target)) {
     const resource = configurationResource(wanted.kind ?? '')
     const { name } = wanted.metadata
-    const found = await api.get(resource, { name }, signal)
-    if (found === undefined) {
-      await createUnlessThere(resource, wanted, api, signal)
-      continue
+    if ((await api.get(resource, { name }, signal)) === undefined) {
+      const hint = 'Install it again: helm upgrade, or kubectl apply -f manifests/install.yaml'
+      throw new WebhooksMissingError(`Cannot keep webhooks: there is no ${resource.kind} "${name}"`, hint)
     }
     const { webhooks } = wanted as KubeObject & { readonly webhooks?: unknown }
     await api.patch(resource, { name }, { type: 'merge', body: { webhooks } }, signal)
-  }
-}
-
-/** Another replica may install at the same moment; both want the same. */
-async function createUnlessThere(
-  resource: Resource,
-  wanted: KubeObject,
-  api: KubeApi,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await api.create(resource, wanted, signal)
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 409) throw error
   }
 }
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
+import { leaderLeaseName } from '../api/index.ts'
 import { type Logger, systemClock, systemRandom, toError } from '../base/index.ts'
 import {
   createEventRecorder,
@@ -24,7 +25,6 @@ import { type Caches, openCaches } from './caches.ts'
 import { Leadership, type LeadershipContext } from './leadership.ts'
 import type { ControllerOptions } from './options.ts'
 
-const leaseName = 'spiderpool-controller-leases'
 const closeBudgetMs = 1_000
 const eventsBudgetMs = 300
 const webhookRetryMs = 2_000
@@ -106,7 +106,7 @@ class Replica {
     await elect(
       api,
       {
-        name: leaseName,
+        name: leaderLeaseName,
         namespace,
         identity: `${identity}${urlMark}${url}`,
         leaseSeconds,

@@ -6,6 +6,9 @@ export interface LabPaths {
   /** Says that the folder is a lab's, so that it may be removed whole. */
   readonly marker: string
   readonly kubeconfig: string
+  /** The controllers' own credentials: their token. */
+  readonly controllerKubeconfig: string
+  readonly controllerToken: string
   readonly state: string
   readonly lock: string
   /** What the machine's limits were before. */
@@ -39,6 +42,8 @@ export function labPathsOf(dir: string): LabPaths {
     dir,
     marker: join(dir, '.spiderpool-lab'),
     kubeconfig: join(dir, 'kubeconfig'),
+    controllerKubeconfig: join(dir, 'controller.kubeconfig'),
+    controllerToken: join(dir, 'controller.token'),
     state: join(dir, 'state.json'),
     lock: join(dir, 'lock'),
     oldLimits: join(dir, 'old-limits.json'),

@@ -8,7 +8,6 @@ export {
   type Registration,
   registrations,
   type WebhookTarget,
-  webhookConfigurationName,
   webhookConfigurations,
   webhookHealthPath,
 } from './registrations.ts'

@@ -1,4 +1,4 @@
-import { type KubeObject, type Resource, resources } from '../api/index.ts'
+import { type KubeObject, type Resource, resources, webhookConfigurationName } from '../api/index.ts'
 
 /** An operation that a webhook is called for. */
 export type Operation = 'CREATE' | 'UPDATE' | 'DELETE'
@@ -25,8 +25,6 @@ export type WebhookTarget =
       readonly caBundle: string
     }
 
-/** Name of both configuration objects. */
-export const webhookConfigurationName = 'spiderpool-controller'
 /** Path that answers 200 with no body, for probes. */
 export const webhookHealthPath = '/webhook-health-check'
 /** How long the API server waits for an answer, in seconds. */

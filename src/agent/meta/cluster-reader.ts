@@ -80,7 +80,9 @@ export async function writeNetworkStatus(
   const body = { metadata: { uid: identity.uid, annotations } }
   for (let attempt = 1; ; attempt++) {
     try {
-      await kube.patch(resources.pod, ref, { type: 'merge', body, fieldManager: 'spiderpool-agent' }, signal)
+      // By way of the status, so that an agent needs no right to change what a pod runs.
+      const patch = { type: 'merge', body, subresource: 'status', fieldManager: 'spiderpool-agent' } as const
+      await kube.patch(resources.pod, ref, patch, signal)
       return
     } catch (error) {
       const httpStatus = statusOf(error)

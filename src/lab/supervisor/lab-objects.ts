@@ -1,12 +1,18 @@
-import { type CrdManifest, crdManifests, type KubeObject, type Resource, resources } from '../../api/index.ts'
-import { Backoff, type Logger, systemClock, systemRandom, toError } from '../../base/index.ts'
-import type { KubeApi } from '../../kube/index.ts'
 import {
-  agentServiceAccount,
-  ensureAgentPod,
-  type NodeIdentity,
-  registerNode,
-} from '../node/register-node.ts'
+  type AccessRule,
+  type AccountName,
+  accessRights,
+  accountOf,
+  type CrdManifest,
+  crdManifests,
+  type KubeObject,
+  type Resource,
+  resources,
+  webhookConfigurationName,
+} from '../../api/index.ts'
+import { Backoff, type Logger, systemClock, systemRandom, toError } from '../../base/index.ts'
+import type { KubeApi, ObjectRef } from '../../kube/index.ts'
+import { ensureAgentPod, type NodeIdentity, registerNode } from '../node/register-node.ts'
 
 const retryBackoff = { firstMs: 100, capMs: 2000 }
 
@@ -46,7 +52,10 @@ async function applyCrd(api: KubeApi, manifest: CrdManifest, signal: AbortSignal
   await api.patch(resource, { name: object.metadata.name }, { type: 'merge', body: { spec } }, signal)
 }
 
-/** Namespaces, the agents' account, Nodes and the pods that stand for agents. */
+const accounts: readonly AccountName[] = ['controller', 'agent']
+const rbacGroup = 'rbac.authorization.k8s.io'
+
+/** Namespaces, accounts, webhook configurations, Nodes and the pods that stand for agents. */
 export async function createBaseObjects(
   api: KubeApi,
   nodes: readonly NodeIdentity[],
@@ -56,51 +65,76 @@ export async function createBaseObjects(
   for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease', systemNamespace]) {
     await createIfAway(api, resources.namespace, objectOf('v1', 'Namespace', { name }), signal)
   }
-  const account = { name: agentServiceAccount, namespace: systemNamespace }
-  await createIfAway(api, resources.serviceAccount, objectOf('v1', 'ServiceAccount', account), signal)
+  for (const name of accounts) {
+    const metadata = { name: accountOf(name), namespace: systemNamespace }
+    await createIfAway(api, resources.serviceAccount, objectOf('v1', 'ServiceAccount', metadata), signal)
+  }
+  await createWebhookConfigurations(api, signal)
   for (const node of nodes) {
     await registerNode(api, node, signal)
     await ensureAgentPod(api, node, signal)
   }
 }
 
-const rbac = (plural: string, kind: string): Resource => {
-  return { group: 'rbac.authorization.k8s.io', version: 'v1', plural, kind, namespaced: false }
-}
-
-/** What an agent may do with its token. An API server without RBAC (404) asks nobody for rights. */
-export async function createAgentRights(
-  api: KubeApi,
-  systemNamespace: string,
-  signal: AbortSignal,
-): Promise<void> {
+/**
+ * Gives both accounts the rights of an installation, no other. An API server without RBAC (404) asks nobody for rights.
+ */
+export async function createRights(api: KubeApi, namespace: string, signal: AbortSignal): Promise<void> {
   try {
-    await createRoleAndBinding(api, systemNamespace, signal)
+    for (const name of accounts) await createRolesOf(api, name, namespace, signal)
   } catch (error) {
     if (!(error instanceof Error && 'status' in error && error.status === 404)) throw error
   }
 }
 
-async function createRoleAndBinding(
+async function createRolesOf(
   api: KubeApi,
-  systemNamespace: string,
+  account: AccountName,
+  namespace: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const name = 'spiderpool-lab-agent'
-  const apiVersion = 'rbac.authorization.k8s.io/v1'
-  const rules = [
-    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'patch'] },
-    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
-    { apiGroups: ['k8s.cni.cncf.io'], resources: ['network-attachment-definitions'], verbs: ['get'] },
-  ]
-  const role = { ...objectOf(apiVersion, 'ClusterRole', { name }), rules }
-  await createIfAway(api, rbac('clusterroles', 'ClusterRole'), role, signal)
+  const name = accountOf(account)
+  const { cluster, namespace: own } = accessRights[account]
+  await bindRole(api, { kind: 'ClusterRole', metadata: { name } }, cluster, namespace, signal)
+  if (own.length === 0) return
+  await bindRole(api, { kind: 'Role', metadata: { name, namespace } }, own, namespace, signal)
+}
+
+async function bindRole(
+  api: KubeApi,
+  role: { readonly kind: 'ClusterRole' | 'Role'; readonly metadata: ObjectRef },
+  rules: readonly AccessRule[],
+  accountNamespace: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { kind, metadata } = role
+  const { name } = metadata
+  const at = (of: string): Resource => ({
+    group: rbacGroup,
+    version: 'v1',
+    plural: `${of.toLowerCase()}s`,
+    kind: of,
+    namespaced: metadata.namespace !== undefined,
+  })
+  const wanted = { ...objectOf(`${rbacGroup}/v1`, kind, metadata), rules }
+  if (!(await createIfAway(api, at(kind), wanted, signal)))
+    await api.patch(at(kind), metadata, { type: 'merge', body: { rules } }, signal)
   const binding = {
-    ...objectOf(apiVersion, 'ClusterRoleBinding', { name }),
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
-    subjects: [{ kind: 'ServiceAccount', name: agentServiceAccount, namespace: systemNamespace }],
+    ...objectOf(`${rbacGroup}/v1`, `${kind}Binding`, metadata),
+    roleRef: { apiGroup: rbacGroup, kind, name },
+    subjects: [{ kind: 'ServiceAccount', name, namespace: accountNamespace }],
   }
-  await createIfAway(api, rbac('clusterrolebindings', 'ClusterRoleBinding'), binding, signal)
+  await createIfAway(api, at(`${kind}Binding`), binding, signal)
+}
+
+/** The two objects that the leader fills with what it serves, as the chart installs them. */
+async function createWebhookConfigurations(api: KubeApi, signal: AbortSignal): Promise<void> {
+  const group = 'admissionregistration.k8s.io'
+  for (const kind of ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration']) {
+    const resource = { group, version: 'v1', plural: `${kind.toLowerCase()}s`, kind, namespaced: false }
+    const object = objectOf(`${group}/v1`, kind, { name: webhookConfigurationName })
+    await createIfAway(api, resource, object, signal)
+  }
 }
 
 /** Networks that the documents name: one macvlan on the nodes' NIC, under each of their names. */

@@ -85,7 +85,7 @@ function controllerUrl(lab: LabProgram): string {
 export function controllerSpec(lab: LabProgram): ChildSpec {
   const pki = pkiFiles(lab.paths)
   return childSpec(lab, 'controller', 'controller', [
-    ...['--kubeconfig', lab.kubeconfig],
+    ...['--kubeconfig', lab.paths.controllerKubeconfig],
     ...['--listen', `127.0.0.1:${lab.controllerPort}`],
     ...['--tls-cert', pki.controllerCert],
     ...['--tls-key', pki.controllerKey],

@@ -15,9 +15,9 @@ import { type ChildSpec, runToEnd, SupervisedChild } from './child.ts'
 import { LabError } from './lab-error.ts'
 import {
   applyCrds,
-  createAgentRights,
   createBaseObjects,
   createDefaultNetworks,
+  createRights,
   untilDone,
 } from './lab-objects.ts'
 import { type LabPhase, type LabState, readBootId, writeState } from './lab-state.ts'
@@ -120,16 +120,14 @@ class Supervisor {
       this.#retry((s) => createBaseObjects(client, nodes, systemNamespace, s), signal),
     )
     if (isExternal) {
-      await this.#step('rights of agents', () =>
-        this.#retry((s) => createAgentRights(client, systemNamespace, s), signal),
-      )
+      await this.#step('rights', () => this.#retry((s) => createRights(client, systemNamespace, s), signal))
     }
-    await this.#step('compiled code', () => warm)
-    this.#launch(controllerSpec(this.#lab))
     this.#tokens = new AgentTokens({ api: client, paths, nodes, logger: this.#logger })
     const tokens = this.#tokens
-    await this.#step('tokens of agents', () => this.#retry((s) => tokens.issueDue(s), signal))
-    await writeAgentKubeconfigs(this.#lab, access, signal)
+    await this.#step('tokens', () => this.#retry((s) => tokens.issueDue(s), signal))
+    await writeKubeconfigs(this.#lab, access, signal)
+    await this.#step('compiled code', () => warm)
+    this.#launch(controllerSpec(this.#lab))
     await this.#step('controller', () => untilListening(controllerPort, apiBudgetMs, signal))
     await this.#step('default networks', () => this.#retry((s) => createDefaultNetworks(client, s), signal))
     for (const node of this.#lab.nodes) this.#launch(agentSpec(this.#lab, node))
@@ -238,18 +236,18 @@ async function makeFolders(paths: LabPaths, nodes: readonly string[]): Promise<v
   await writeFile(paths.marker, 'This folder is removed whole by: spiderpoolctl lab down\n')
 }
 
-/** Agents use the API server with their own token, not with the administrator's certificate. */
-async function writeAgentKubeconfigs(
-  lab: LabProgram,
-  access: KubeAccess,
-  signal: AbortSignal,
-): Promise<void> {
+/** Daemons use the API server with tokens of their accounts, not with the administrator's certificate. */
+async function writeKubeconfigs(lab: LabProgram, access: KubeAccess, signal: AbortSignal): Promise<void> {
   const { server, tls } = await access.current(signal)
-  for (const node of lab.nodes) {
-    const { kubeconfig, token } = nodePathsOf(lab.paths, node)
-    const caFile = join(lab.paths.pkiDir, 'api-ca.crt')
-    if (tls.ca !== undefined) await writeFile(caFile, tls.ca, { mode: 0o600 })
-    const ca = tls.ca === undefined ? pkiFiles(lab.paths).ca : caFile
+  const caFile = join(lab.paths.pkiDir, 'api-ca.crt')
+  if (tls.ca !== undefined) await writeFile(caFile, tls.ca, { mode: 0o600 })
+  const ca = tls.ca === undefined ? pkiFiles(lab.paths).ca : caFile
+  const { controllerKubeconfig, controllerToken } = lab.paths
+  const daemons = [
+    { kubeconfig: controllerKubeconfig, token: controllerToken },
+    ...lab.nodes.map((node) => nodePathsOf(lab.paths, node)),
+  ]
+  for (const { kubeconfig, token } of daemons) {
     const text = kubeconfigText({ server, 'certificate-authority': ca }, { tokenFile: token })
     await writeFile(kubeconfig, text, { mode: 0o600 })
   }

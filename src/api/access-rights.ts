@@ -1,0 +1,111 @@
+import type { Resource } from './meta.ts'
+import { resources } from './resources.ts'
+
+/** One rule of a Role or ClusterRole. */
+export interface AccessRule {
+  readonly apiGroups: readonly string[]
+  readonly resources: readonly string[]
+  readonly verbs: readonly string[]
+  readonly resourceNames?: readonly string[]
+}
+
+/** What one ServiceAccount may do. */
+export interface AccessRights {
+  /** In the whole cluster. */
+  readonly cluster: readonly AccessRule[]
+  /** In the namespace of the product alone. */
+  readonly namespace: readonly AccessRule[]
+}
+
+/** The programs that have a ServiceAccount `spiderpool-NAME`. */
+export type AccountName = 'controller' | 'agent'
+
+type Verb = 'get' | 'list' | 'watch' | 'create' | 'patch' | 'delete'
+
+interface RuleOptions {
+  readonly names?: readonly string[]
+  readonly subresource?: string
+}
+
+function may(verbs: readonly Verb[], resource: Resource, options: RuleOptions = {}): AccessRule {
+  const { names, subresource } = options
+  return {
+    apiGroups: [resource.group],
+    resources: [subresource === undefined ? resource.plural : `${resource.plural}/${subresource}`],
+    verbs,
+    ...(names === undefined ? {} : { resourceNames: names }),
+  }
+}
+
+const admission = (plural: string, kind: string): Resource => {
+  return { group: 'admissionregistration.k8s.io', version: 'v1', plural, kind, namespaced: false }
+}
+const tokenReview: Resource = {
+  group: 'authentication.k8s.io',
+  version: 'v1',
+  plural: 'tokenreviews',
+  kind: 'TokenReview',
+  namespaced: false,
+}
+const mutatingWebhooks = admission('mutatingwebhookconfigurations', 'MutatingWebhookConfiguration')
+const validatingWebhooks = admission('validatingwebhookconfigurations', 'ValidatingWebhookConfiguration')
+
+/** Name of the Lease that the leader holds. */
+export const leaderLeaseName = 'spiderpool-controller-leases'
+/** Name of both webhook configurations. */
+export const webhookConfigurationName = 'spiderpool-controller'
+
+const read: readonly Verb[] = ['get', 'list', 'watch']
+const watched: readonly Verb[] = ['list', 'watch']
+
+const controller: AccessRights = {
+  cluster: [
+    may(read, resources.pod),
+    may(read, resources.node),
+    may(read, resources.namespace),
+    may(['create', 'patch'], resources.event),
+    // What a pod belongs to.
+    may(['get'], resources.replicaSet),
+    may(['get'], resources.statefulSet),
+    may(['get'], resources.job),
+    may([...read, 'patch'], resources.ipPool),
+    may(['patch'], resources.ipPool, { subresource: 'status' }),
+    may(watched, resources.subnet),
+    may(watched, resources.reservedIp),
+    may(watched, resources.multusConfig),
+    may(['get', 'list', 'create', 'patch', 'delete'], resources.endpoint),
+    may(['get', 'list', 'create', 'patch'], resources.ipBlock),
+    may([...read, 'create', 'patch'], resources.networkAttachmentDefinition),
+    may(['create'], tokenReview),
+    // The installation makes the two objects; whoever may create such objects could read every write of the cluster.
+    may(['get', 'patch'], mutatingWebhooks, { names: [webhookConfigurationName] }),
+    may(['get', 'patch'], validatingWebhooks, { names: [webhookConfigurationName] }),
+  ],
+  namespace: [
+    // A name that is not there yet cannot be named in a rule.
+    may(['create'], resources.lease),
+    may(['get', 'patch'], resources.lease, { names: [leaderLeaseName] }),
+  ],
+}
+
+const agent: AccessRights = {
+  cluster: [
+    may(['get', 'list'], resources.pod),
+    // The network status is an annotation; written with the status it cannot change what a pod runs.
+    may(['patch'], resources.pod, { subresource: 'status' }),
+    may(['create'], resources.event),
+    may(['get'], resources.networkAttachmentDefinition),
+  ],
+  namespace: [],
+}
+
+/**
+ * What each ServiceAccount of the product may do: the rights that are used, and no other. The chart's roles are made of this
+ * list, the lab gives the same ones.
+ */
+export const accessRights: Readonly<Record<AccountName, AccessRights>> = { controller, agent }
+
+/** Name of the ServiceAccount, and of the roles and bindings, of a program. */
+export function accountOf(name: AccountName): string {
+  return `spiderpool-${name}`
+}
