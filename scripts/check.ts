@@ -51,6 +51,6 @@ export function staticChecks(fix: boolean): readonly string[] {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const failed = staticChecks(process.argv.includes('--fix'))
-  const unit = await runTests('unit', await unitTestFiles(root), 2)
+  const unit = await runTests('unit', await unitTestFiles(root), { concurrency: 2, budgetMs: 10 * 60_000 })
   process.exitCode = failed.length + unit.failed.length === 0 ? 0 : 1
 }

@@ -1,13 +1,35 @@
-import { glob } from 'node:fs/promises'
-import { join } from 'node:path'
+import { glob, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { run } from 'node:test'
+
+/** One test and how it ended. `elsewhere`: it is of a feature that the other API server has alone. */
+export interface Result {
+  readonly file: string
+  readonly name: string
+  readonly kind: 'passed' | 'failed' | 'not-run' | 'elsewhere'
+  /** Why it was not run here. */
+  readonly reason: string
+}
 
 /** Outcome of a set of test files. */
 export interface Outcome {
   readonly passed: number
   readonly failed: readonly string[]
   readonly skipped: readonly string[]
+  readonly results: readonly Result[]
 }
+
+export interface RunOptions {
+  /** How many files at once. */
+  readonly concurrency: number
+  /** What has not ended by then fails. */
+  readonly budgetMs: number
+  /** Beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+const fileBudgetMs = 600_000
+const elsewhere = /^only on (embedded|real): /
 
 async function filesOf(root: string, patterns: readonly string[]): Promise<readonly string[]> {
   const found: string[] = []
@@ -27,54 +49,122 @@ export function integrationTestFiles(root: string): Promise<readonly string[]> {
   return filesOf(root, ['test/integration/*.test.ts'])
 }
 
-/**
- * Runs test files, each in a process of its own, and prints what failed or was skipped.
- * @param concurrency how many files at once
- */
+/** Those of {@link integrationTestFiles} that need an API server: they run on the embedded one and on a real one. */
+export async function apiServerTestFiles(root: string): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const file of await integrationTestFiles(root)) {
+    const text = await readFile(file, 'utf8')
+    if (/from '\.\.?\/[^']*(lab-harness|bare-server|server-under-test|workload-kit)\.ts'/.test(text))
+      found.push(file)
+  }
+  return found
+}
+
+/** Runs test files, each in a process of its own, and prints what failed or was not run. */
 export async function runTests(
   name: string,
   files: readonly string[],
-  concurrency: number,
+  options: RunOptions,
 ): Promise<Outcome> {
   const startedMs = performance.now()
-  const failed: string[] = []
-  const skipped: string[] = []
-  let passed = 0
-  const stream = run({ files: [...files], concurrency, timeout: 600_000 })
+  const signal = AbortSignal.timeout(options.budgetMs)
+  const env = options.env === undefined ? {} : { env: { ...process.env, ...options.env } }
+  const results: Result[] = []
+  const stream = run({
+    files: [...files],
+    concurrency: options.concurrency,
+    timeout: fileBudgetMs,
+    signal,
+    ...env,
+  })
   for await (const event of stream) {
-    const data = event.data as {
-      name?: string
-      file?: string
-      skip?: string | boolean
-      todo?: string | boolean
-      message?: string
-      details?: { type?: string; error?: { message?: string; cause?: unknown } }
-    }
+    const data = event.data as EventData
     if (event.type === 'test:stdout' || event.type === 'test:stderr') {
       if (process.env['SPIDERPOOL_TEST_VERBOSE'] !== undefined) process.stdout.write(data.message ?? '')
       continue
     }
-    if (event.type !== 'test:pass' && event.type !== 'test:fail') continue
-    // A suite groups tests and is none of its own, but one that is skipped as a whole names no test in it.
-    if (data.details?.type === 'suite' && data.skip === undefined) continue
-    const title = `${(data.file ?? '').replace(/^.*\/(src|test)\//, '$1/')}: ${data.name ?? ''}`
-    if (event.type === 'test:fail') {
-      failed.push(title)
-      const { error } = data.details ?? {}
-      const cause = error?.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : error?.cause
-      process.stdout.write(
-        `✗ ${title}\n    ${String(cause ?? error?.message ?? '').replaceAll('\n', '\n    ')}\n`,
-      )
-    } else if (data.skip !== undefined || data.todo !== undefined) {
-      skipped.push(`${title} (${String(data.skip ?? data.todo)})`)
-    } else {
-      passed++
+    const file = shortName(data.file ?? '')
+    if (event.type === 'test:diagnostic' && file.startsWith('test/integration/')) {
+      process.stdout.write(`  ${file}: ${data.message}\n`)
     }
+    if (event.type !== 'test:pass' && event.type !== 'test:fail') continue
+    const result = resultOf(event.type, file, data)
+    if (result !== undefined) results.push(result)
+    if (result?.kind === 'failed') printFailure(result, data)
   }
-  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+  if (signal.aborted) {
+    results.push({
+      file: name,
+      name: `all files within ${options.budgetMs / 60_000} minutes`,
+      kind: 'failed',
+      reason: '',
+    })
+  }
+  return outcomeOf(name, results, performance.now() - startedMs)
+}
+
+interface EventData {
+  readonly name?: string
+  readonly file?: string
+  readonly nesting?: number
+  readonly skip?: string | boolean
+  readonly todo?: string | boolean
+  readonly message?: string
+  readonly details?: {
+    readonly type?: string
+    readonly error?: { readonly message?: string; readonly cause?: unknown }
+  }
+}
+
+const shortName = (file: string): string => file.replace(/^.*\/(src|test)\//, '$1/')
+
+function resultOf(type: 'test:pass' | 'test:fail', file: string, data: EventData): Result | undefined {
+  const { details, skip, todo, name = '' } = data
+  // A suite groups tests and is none of its own, but one that is skipped as a whole names no test in it.
+  if (details?.type === 'suite' && skip === undefined) return undefined
+  if (type === 'test:fail') return { file, name, kind: 'failed', reason: '' }
+  if (skip === undefined && todo === undefined) return { file, name, kind: 'passed', reason: '' }
+  const reason = String(skip ?? todo)
+  return { file, name, kind: elsewhere.test(reason) ? 'elsewhere' : 'not-run', reason }
+}
+
+function printFailure({ file, name }: Result, { details }: EventData): void {
+  const { error } = details ?? {}
+  const cause = error?.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : error?.cause
+  const text = String(cause ?? error?.message ?? '').replaceAll('\n', '\n    ')
+  process.stdout.write(`✗ ${file}: ${name}\n    ${text}\n`)
+}
+
+function outcomeOf(name: string, results: readonly Result[], tookMs: number): Outcome {
+  const titles = (kind: Result['kind']) =>
+    results
+      .filter((result) => result.kind === kind)
+      .map(({ file, name: test, reason }) => `${file}: ${test}${reason === '' ? '' : ` (${reason})`}`)
+  const passed = titles('passed').length
+  const failed = titles('failed')
+  const skipped = titles('not-run')
   for (const title of skipped) process.stdout.write(`! NOT RUN ${title}\n`)
   process.stdout.write(
-    `${name}: ${passed} passed, ${failed.length} failed, ${skipped.length} not run (${seconds} s)\n`,
+    `${name}: ${passed} passed, ${failed.length} failed, ${skipped.length} not run (${(tookMs / 1000).toFixed(1)} s)\n`,
   )
-  return { passed, failed, skipped }
+  return { passed, failed, skipped, results }
+}
+
+/** Where the results of a column are kept, for the table of both. */
+const columnFile = (root: string, column: string): string =>
+  join(root, 'build', 'test-results', `${column}.json`)
+
+export async function writeColumn(root: string, column: string, results: readonly Result[]): Promise<void> {
+  const path = columnFile(root, column)
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, JSON.stringify(results))
+}
+
+/** @returns undefined when that column was never run here */
+export async function readColumn(root: string, column: string): Promise<readonly Result[] | undefined> {
+  try {
+    return JSON.parse(await readFile(columnFile(root, column), 'utf8')) as readonly Result[]
+  } catch {
+    return undefined
+  }
 }

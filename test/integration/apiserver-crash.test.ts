@@ -1,41 +1,14 @@
-// kill -9 of the embedded API server under writes: what was acknowledged is there afterwards, and watches go on.
+// kill -9 of the API server under writes: what was acknowledged is there afterwards, and watches go on.
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { Agent, request as httpsRequest } from 'node:https'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import test from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { administratorOf, startBareServer } from '../support/bare-server.ts'
 
-const bin = join(dirname(dirname(import.meta.dirname)), 'src/bin/lab-apiserver.ts')
 const rounds = 8
 const writers = 16
 const maps = '/api/v1/namespaces/default/configmaps'
-
-interface Running {
-  readonly child: ChildProcess
-  readonly port: number
-}
-
-async function start(dir: string, port: number): Promise<Running> {
-  const args = [bin, '--dir', dir, '--port', String(port)]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  assert.ok(child.stdout)
-  const lines = createInterface({ input: child.stdout })
-  const [line]: string[] = await once(lines, 'line', { signal: AbortSignal.timeout(20_000) })
-  const ready: { ready: boolean; port: number } = JSON.parse(line ?? '{}')
-  assert.equal(ready.ready, true)
-  return { child, port: ready.port }
-}
-
-async function kill(running: Running): Promise<void> {
-  const ended = once(running.child, 'exit')
-  running.child.kill('SIGKILL')
-  await ended
-}
 
 interface Answer {
   readonly status: number
@@ -45,19 +18,14 @@ interface Answer {
   }
 }
 
-function client(dir: string, port: number) {
-  const pki = (name: string) => readFileSync(join(dir, 'pki', name))
-  const agent = new Agent({
-    keepAlive: true,
-    ca: pki('ca.crt'),
-    cert: pki('admin.crt'),
-    key: pki('admin.key'),
-  })
+function client(kubeconfig: string) {
+  const { url, ...tls } = administratorOf(kubeconfig)
+  const agent = new Agent({ keepAlive: true, ...tls })
   const send = (method: string, path: string, body?: object): Promise<Answer> => {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
     const text = body === undefined ? '' : JSON.stringify(body)
     const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }
-    const request = httpsRequest({ host: '127.0.0.1', port, agent, method, path, headers }, (response) => {
+    const request = httpsRequest(`${url}${path}`, { agent, method, headers }, (response) => {
       let answer = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => {
@@ -76,7 +44,7 @@ function client(dir: string, port: number) {
   }
   const watch = (version: string, onEvent: (type: string, version: string, name: string) => void) => {
     const path = `${maps}?watch=1&resourceVersion=${version}`
-    const request = httpsRequest({ host: '127.0.0.1', port, agent, path }, (response) => {
+    const request = httpsRequest(`${url}${path}`, { agent }, (response) => {
       const lines = createInterface({ input: response })
       lines.on('line', (line) => {
         const { type, object } = JSON.parse(line)
@@ -133,15 +101,13 @@ async function listAll(
 }
 
 void test('no acknowledged write is lost by kill -9, no version is given out twice, and watches resume', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'spiderpool-crash-'))
-  let running = await start(dir, 0)
-  const { port } = running
+  const server = await startBareServer()
   const acknowledged: Acknowledged = new Map()
   const toldBy = new Map<string, string>()
   let lastSeen = ''
   try {
     for (let round = 0; round < rounds; round++) {
-      const api = client(dir, port)
+      const api = client(server.kubeconfig)
       const { version } = await listAll(api)
       assert.ok(lastSeen === '' || Number(version) >= Number(lastSeen), 'a told version was taken back')
       const seen = new Set<string>()
@@ -156,15 +122,15 @@ void test('no acknowledged write is lost by kill -9, no version is given out twi
       const stop = new AbortController()
       const writing = write(api, round, acknowledged, stop.signal)
       await sleep(150 + ((round * 97) % 250))
-      await kill(running)
+      await server.kill()
       stop.abort()
       await writing
       watching.destroy()
       api.close()
       assert.ok(seen.size > 0, 'the watch told changes of this round')
 
-      running = await start(dir, port)
-      const after = client(dir, port)
+      await server.revive()
+      const after = client(server.kubeconfig)
       const { found, version: restarted } = await listAll(after)
       for (const [name, told] of acknowledged) {
         if (told === 'deleted') assert.equal(found.get(name), undefined, `${name} was deleted`)
@@ -177,7 +143,6 @@ void test('no acknowledged write is lost by kill -9, no version is given out twi
     }
     assert.ok(acknowledged.size > rounds * writers, `${acknowledged.size} acknowledged writes`)
   } finally {
-    await kill(running)
-    rmSync(dir, { recursive: true })
+    await server.close()
   }
 })

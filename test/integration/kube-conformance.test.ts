@@ -1,4 +1,4 @@
-// The suite against the embedded API server; and, where SPIDERPOOL_CONFORMANCE_KUBECONFIG names one, against any other.
+// What our client relies on, held to the embedded and to the real API server.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +6,8 @@ import { silentLogger } from '../../src/base/index.ts'
 import { loadKubeconfig } from '../../src/kube/index.ts'
 import { loadKeys, startApiServer, writeAdminKubeconfig } from '../../src/lab/index.ts'
 import { type ApiUnderTest, kubeApiConformance } from '../conformance/kube-api.ts'
+import { startBareServer } from '../support/bare-server.ts'
+import { serverUnderTest } from '../support/server-under-test.ts'
 
 const historyEvents = 300
 
@@ -34,11 +36,10 @@ async function startEmbedded(): Promise<ApiUnderTest> {
   }
 }
 
-kubeApiConformance('embedded', startEmbedded)
-const other = process.env['SPIDERPOOL_CONFORMANCE_KUBECONFIG']
-if (other !== undefined && other !== '') {
-  kubeApiConformance(other, async () => ({
-    access: await loadKubeconfig(other),
-    close: () => Promise.resolve(),
-  }))
+async function startReal(): Promise<ApiUnderTest> {
+  const server = await startBareServer()
+  return { access: await loadKubeconfig(server.kubeconfig), close: () => server.close() }
 }
+
+if (serverUnderTest === 'real') kubeApiConformance('real', startReal)
+else kubeApiConformance('embedded', startEmbedded)

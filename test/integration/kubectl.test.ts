@@ -1,11 +1,10 @@
-// The real kubectl against the embedded API server: what people type must work as they know it.
+// The real kubectl against the API server: what people type must work as they know it.
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { globSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
-import { writeAdminKubeconfig } from '../../src/lab/apiserver/pki-files.ts'
-import { TestServer } from '../support/api-server.ts'
+import { type BareServer, startBareServer } from '../support/bare-server.ts'
 
 const kubectlPath = process.env['KUBECTL'] ?? 'kubectl'
 const root = dirname(dirname(import.meta.dirname))
@@ -36,7 +35,7 @@ interface Output {
   readonly stderr: string
 }
 
-let server: TestServer
+let server: BareServer
 let env: NodeJS.ProcessEnv
 
 function run(
@@ -110,17 +109,16 @@ const oneContainer = deployment({
 
 void suite('the real kubectl', { skip }, () => {
   before(async () => {
-    server = await TestServer.start()
-    const folder = join(server.folder, 'kubectl')
+    server = await startBareServer()
+    const folder = join(server.dir, 'kubectl')
     mkdirSync(folder)
-    const kubeconfig = await writeAdminKubeconfig(folder, server.keys, `https://127.0.0.1:${server.port}`)
-    env = { ...process.env, KUBECONFIG: kubeconfig, HOME: folder, KUBECACHEDIR: join(folder, 'cache') }
+    env = { ...process.env, KUBECONFIG: server.kubeconfig, HOME: folder, KUBECACHEDIR: join(folder, 'cache') }
     const files = globSync('manifests/crds/*.yaml', { cwd: root })
     await kubectl(['apply', ...files.flatMap((file) => ['-f', join(root, file)])])
     await kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=10s'])
   })
   after(async () => {
-    await server[Symbol.asyncDispose]()
+    await server.close()
   })
 
   test('applies, prints and applies again without a change', async () => {

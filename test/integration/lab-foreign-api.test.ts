@@ -1,17 +1,15 @@
 // The nodes of a lab against an API server that is not the lab's own. Needs root.
 import assert from 'node:assert/strict'
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { after, before } from 'node:test'
+import { type BareServer, startBareServer } from '../support/bare-server.ts'
 import { kubectlPath, waitFor } from './lab-harness.ts'
 
 const root = dirname(dirname(import.meta.dirname))
-const foreign = mkdtempSync(join(tmpdir(), 'foreign-api-'))
 const dir = join(mkdtempSync(join(tmpdir(), 'lab-nodes-')), 'lab')
-const kubeconfig = join(foreign, 'kubeconfig')
 const manifests = `apiVersion: spiderpool.spidernet.io/v2beta1
 kind: SpiderIPPool
 metadata: {name: foreign}
@@ -22,10 +20,10 @@ kind: Pod
 metadata: {name: guest}
 spec: {nodeName: node-a, containers: [{name: main, image: pause}]}
 `
-let server: ChildProcess
+let server: BareServer
 
 function kubectl(args: readonly string[], input = ''): string {
-  const env = { ...process.env, KUBECONFIG: kubeconfig }
+  const env = { ...process.env, KUBECONFIG: server.kubeconfig }
   return execFileSync(kubectlPath, [...args], { env, encoding: 'utf8', input })
 }
 
@@ -35,19 +33,14 @@ function ctl(...args: readonly string[]) {
 }
 
 before(async () => {
-  const script = join(root, 'src/bin/lab-apiserver.ts')
-  server = spawn(process.execPath, [script, '--dir', foreign], { stdio: ['ignore', 'pipe', 'ignore'] })
-  assert.ok(server.stdout !== null)
-  await once(server.stdout, 'data')
-  const up = ctl('lab', 'up', '--kubeconfig', kubeconfig, '--nodes', 'node-a,node-b')
+  server = await startBareServer()
+  const up = ctl('lab', 'up', '--kubeconfig', server.kubeconfig, '--nodes', 'node-a,node-b')
   assert.equal(up.status, 0, up.stderr)
 })
 
 after(async () => {
   ctl('lab', 'down')
-  server.kill('SIGTERM')
-  await once(server, 'exit')
-  rmSync(foreign, { recursive: true })
+  await server.close()
   rmSync(dirname(dir), { recursive: true })
 })
 

@@ -6,10 +6,12 @@ import { dirname, join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { findLabProcesses } from '../../src/lab/supervisor/down.ts'
 import { listMounts } from '../../src/netlink/index.ts'
+import { serverUnderTest } from '../support/server-under-test.ts'
 import { type Lab, labUp, waitFor } from './lab-harness.ts'
 
 const ctl = join(dirname(dirname(import.meta.dirname)), 'src/bin/spiderpoolctl.ts')
 const timeoutMs = 120_000
+const ownApiServer = serverUnderTest === 'embedded' ? ['lab-apiserver'] : []
 
 function spiderpoolctl(...args: readonly string[]) {
   return spawnSync(process.execPath, [ctl, ...args], { encoding: 'utf8', timeout: timeoutMs })
@@ -47,7 +49,7 @@ void test('a second lab up in the same folder says that one runs, and how to go 
 void test('lab status lists the processes and is content', () => {
   const status = spiderpoolctl('lab', 'status', '--dir', lab.dir)
   assert.equal(status.status, 0, status.stdout)
-  for (const name of ['lab-apiserver', 'controller', 'agent-master', 'agent-node1', 'lab-world']) {
+  for (const name of [...ownApiServer, 'controller', 'agent-master', 'agent-node1', 'lab-world']) {
     assert.match(status.stdout, new RegExp(`${name} +\\d+`))
   }
 })
@@ -62,7 +64,7 @@ void test('lab exec runs a command inside a node, and gives its exit code', () =
 })
 
 void test('a process that is killed runs again', async () => {
-  for (const name of ['agent-node1', 'controller', 'lab-world', 'lab-apiserver']) {
+  for (const name of ['agent-node1', 'controller', 'lab-world', 'apiserver']) {
     const old = lab.pids().get(name)
     assert.ok(old !== undefined)
     process.kill(old, 'SIGKILL')
