@@ -11,8 +11,13 @@ export {
   leaderLeaseName,
   webhookConfigurationName,
 } from './access-rights.ts'
+export {
+  type AllocationRecord,
+  type AllocationRecords,
+  readAllocationRecords,
+} from './allocation-records.ts'
 export * from './allocator-rpc.ts'
-export { annotationKeys, applicationKeys, labelKeys } from './annotation/keys.ts'
+export { annotationKeys, applicationKeys, implementationLabel, labelKeys } from './annotation/keys.ts'
 export { nicNameProblem } from './annotation/nic-name.ts'
 export { type PodRoute, parsePodRoutes } from './annotation/pod-routes.ts'
 export {

@@ -37,7 +37,26 @@ export interface SpiderIpPool extends KubeObject {
     readonly allocatedIPs?: string
     readonly allocatedIPCount?: number
     readonly totalIPCount?: number | bigint
+    /** By which `allocatedIPs` as the ledger's view is told from what others wrote. */
+    readonly allocatedIPsView?: AllocatedIpsView
+    readonly conditions?: readonly PoolCondition[]
   }
+}
+
+/** Written together with `status.allocatedIPs`. A writer that does not know the field drops it, or leaves a digest that is wrong. */
+export interface AllocatedIpsView {
+  /** Term of the leader that wrote. */
+  readonly term: number
+  /** Of the text in `allocatedIPs`; of '' when that is absent. */
+  readonly sha256: string
+}
+
+/** One condition of a pool. */
+export interface PoolCondition {
+  readonly type: string
+  readonly status: string
+  readonly reason: string
+  readonly message: string
 }
 
 /** spec/api.md §5. */
@@ -122,7 +141,17 @@ export interface BlockEntry {
   readonly createdBy?: { readonly containerId: string; readonly ifName: string }
   /** What the ADD was answered with: a repeat answers the same. */
   readonly grant: EntryGrant
+  /** Where the allocation was found that another allocator made; gone when an ADD or a DEL of its pod has matched it. */
+  readonly adopted?: AdoptedFrom
+  /**
+   * Others that are recorded as holders of the same address, by another allocator. As long as there are any the address is
+   * contested: it outlives its owner, and goes to the first of them.
+   */
+  readonly claims?: readonly BlockEntry[]
 }
+
+/** A record in `status.allocatedIPs` of a pool, or a SpiderEndpoint; the record counts when both were found. */
+export type AdoptedFrom = 'record' | 'endpoint'
 
 /** The owner: a pod by uid, or a sticky workload's replica by group, kind, uid and ordinal (or name). */
 export type BlockOwner =

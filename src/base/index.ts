@@ -17,6 +17,6 @@ export {
   unreachable,
 } from './errors.ts'
 export { type Json, parseJson, stringifyJson } from './json.ts'
-export { joinJsonMembers, jsonElements, jsonMembers } from './json-members.ts'
+export { joinJsonMembers, jsonElements, jsonMemberList, jsonMembers } from './json-members.ts'
 export type { Clock, LogFields, Logger, Random } from './ports.ts'
 export { jsonLogger, type LogLevel, silentLogger, systemClock, systemRandom } from './system.ts'

@@ -5,18 +5,28 @@
  */
 export function jsonMembers(text: string): ReadonlyMap<string, string> {
   const members = new Map<string, string>()
+  for (const [key, raw] of jsonMemberList(text)) {
+    members.delete(key)
+    members.set(key, raw)
+  }
+  return members
+}
+
+/**
+ * As {@link jsonMembers}, with every member of a repeated key.
+ * @param text one valid JSON object
+ */
+export function* jsonMemberList(text: string): Generator<readonly [key: string, raw: string]> {
   let at = skipBlank(text, text.indexOf('{') + 1)
   while (at < text.length && text[at] === '"') {
     const keyEnd = endOfValue(text, at)
     const key: unknown = JSON.parse(text.slice(at, keyEnd))
     const valueAt = skipBlank(text, text.indexOf(':', keyEnd) + 1)
     const valueEnd = endOfValue(text, valueAt)
-    members.delete(String(key))
-    members.set(String(key), text.slice(valueAt, valueEnd))
+    yield [String(key), text.slice(valueAt, valueEnd)]
     at = skipBlank(text, valueEnd)
     if (text[at] === ',') at = skipBlank(text, at + 1)
   }
-  return members
 }
 
 /**

@@ -8,6 +8,8 @@ export interface AddPlan {
   /** Freed when all wanted ones are there. What is not dropped is kept. */
   readonly drop: readonly string[]
   readonly wants: readonly Want[]
+  /** Adopted addresses of which nobody knew the NIC, and that are the call's: it names them. */
+  readonly named?: readonly string[]
 }
 
 /** A new address and what the ADD is answered with. */

@@ -8,6 +8,7 @@ export { blockSizes, type ParsedBlock, parseBlock } from './blocks/block-codec.t
 export type { BlockChange, BlockStore } from './blocks/block-store.ts'
 export type { AddressChange, AddressListener } from './blocks/book.ts'
 export { MemoryBlockStore } from './blocks/memory-block-store.ts'
+export { claimsOf, type FoundAddress, isContested, isSameHolder } from './claims.ts'
 export { attachmentsOf, isAttachedTo, type OwnedAddress, ownerKey } from './entry.ts'
 export {
   BlockConflictError,

@@ -7,6 +7,7 @@ import type { BlockStore } from './blocks/block-store.ts'
 import { BlockWorker, type WorkerContext } from './blocks/block-worker.ts'
 import { type AddressListener, anyIpOf, type BlockState, Book } from './blocks/book.ts'
 import type { Change, Outcome } from './blocks/change.ts'
+import type { FoundAddress } from './claims.ts'
 import { isAttachedTo, type OwnedAddress, ownerKey } from './entry.ts'
 import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
 import { KeyedLock } from './keyed-lock.ts'
@@ -123,6 +124,24 @@ export class Ledger {
     return (await Promise.all(perOwner)).flat()
   }
 
+  /**
+   * Takes in addresses that other allocators gave. A free one gets its holder as owner; on one that has another owner the
+   * holder gets a claim: it is contested, and given to nobody new until one is left. Safe to repeat.
+   */
+  async takeIn(found: readonly FoundAddress[], signal: AbortSignal): Promise<void> {
+    await this.#track(signal, () => this.#transactions.takeIn(found))
+  }
+
+  /** Takes a claim off a contested address: its pod is gone, or has another address. */
+  async withdraw(ip: string, claim: BlockEntry, signal: AbortSignal): Promise<void> {
+    await this.#track(signal, () => this.#transactions.withdraw(ip, claim))
+  }
+
+  /** A DEL of their pod came for entries that were adopted without a container: they are detached now. */
+  async match(seen: readonly OwnedAddress[], signal: AbortSignal): Promise<void> {
+    await this.#track(signal, () => this.#transactions.match(seen))
+  }
+
   /** Lists the blocks again, reads those that memory has another version of, and finishes what is half done. */
   async resync(signal: AbortSignal): Promise<void> {
     const listed = new Map<string, string | undefined>()
@@ -160,6 +179,14 @@ export class Ledger {
   }
   ofPool(pool: string): readonly OwnedAddress[] {
     return this.#book.ofPool(pool)
+  }
+  /** Addresses that are recorded for several pods. */
+  contested(): readonly OwnedAddress[] {
+    return this.#book.contested()
+  }
+  /** Contested addresses that the pod is recorded for, beside their owners. @param pod `namespace/name` */
+  claimedBy(pod: string): readonly OwnedAddress[] {
+    return this.#book.claimedBy(pod)
   }
   all(): Iterable<OwnedAddress> {
     return this.#book.all()
@@ -201,11 +228,20 @@ export class Ledger {
     signal.throwIfAborted()
     this.#lifetime.signal.throwIfAborted()
     if (this.#running.size >= waitingLimit) throw new LedgerBusyError(`${waitingLimit} requests are waiting`)
-    const running = this.#locks.run(key, async () => {
-      signal.throwIfAborted()
-      this.#lifetime.signal.throwIfAborted()
-      return task()
-    })
+    return this.#track(signal, () =>
+      this.#locks.run(key, async () => {
+        signal.throwIfAborted()
+        this.#lifetime.signal.throwIfAborted()
+        return task()
+      }),
+    )
+  }
+
+  /** Runs a task to its end, also when the caller gives up before. */
+  async #track<T>(signal: AbortSignal, task: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted()
+    this.#lifetime.signal.throwIfAborted()
+    const running = task()
     this.#running.add(running)
     const { promise: gaveUp, reject } = Promise.withResolvers<never>()
     const giveUp = () => reject(toError(signal.reason))

@@ -3,6 +3,7 @@ import type { Clock, Random } from '../base/index.ts'
 import type { AddAnswer, AddCall, NewGrant } from './add-call.ts'
 import type { Book } from './blocks/book.ts'
 import type { Change, Decision, Outcome } from './blocks/change.ts'
+import { type FoundAddress, withHolders, withoutClaim } from './claims.ts'
 import {
   attachmentsOf,
   isAttachedTo,
@@ -102,6 +103,42 @@ export class Transactions {
     return targets.filter((_, index) => outcomes[index]?.kind === 'done').map(({ ip }) => ip)
   }
 
+  /** Takes in what other allocators gave: entries of their own, or claims on what has an owner. Safe to repeat. */
+  async takeIn(found: readonly FoundAddress[]): Promise<void> {
+    await this.#submitAll(
+      found.map(({ ip, holders }) => ({
+        ip,
+        decide: (current) => {
+          const entry = withHolders(current, holders)
+          return entry === undefined || entry === current ? keep : { kind: 'put', entry }
+        },
+      })),
+    )
+  }
+
+  /** Takes a claim off a contested address. */
+  async withdraw(ip: string, claim: BlockEntry): Promise<void> {
+    const decide = (current: BlockEntry | undefined): Decision => {
+      const entry = current === undefined ? undefined : withoutClaim(current, claim)
+      return entry === undefined || entry === current ? keep : { kind: 'put', entry }
+    }
+    await this.#submitAll([{ ip, decide }])
+  }
+
+  /** An adopted entry's pod was seen to end its sandbox: from now on it is as one that was detached. */
+  async match(seen: readonly OwnedAddress[]): Promise<void> {
+    await this.#submitAll(
+      seen.map(({ ip, entry }) => ({
+        ip,
+        decide: (current) => {
+          if (current?.adopted === undefined || !isSameAllocation(entry, current)) return keep
+          const { adopted: _, ...rest } = current
+          return { kind: 'put', entry: rest }
+        },
+      })),
+    )
+  }
+
   /** @returns undefined when a race was lost and nothing of this try is left */
   async #tryAdd(call: AddCall, signal: AbortSignal): Promise<AddAnswer | undefined> {
     const { book, views } = this.#ports
@@ -120,7 +157,8 @@ export class Transactions {
         return outcome
       })
       const keeping = kept.flatMap((address) => {
-        const change = attachChange(call, address, signal)
+        const nic = plan.named?.includes(address.ip) === true ? call.nic : address.entry.nic
+        const change = attachChange(call, address, nic, signal)
         return change === undefined ? [] : [this.#ports.submit(change)]
       })
       const outcomes = await allDone([...creating, ...keeping])
@@ -231,20 +269,29 @@ function createChange({ ip, entry }: OwnedAddress, signal: AbortSignal): Change 
   }
 }
 
-/** Gives a kept entry to the container (its NIC), or at least to the new pod (the other NICs of a sticky owner). */
-function attachChange(call: AddCall, { ip, entry }: OwnedAddress, signal: AbortSignal): Change | undefined {
-  const isOfCall = entry.nic === call.nic
+/**
+ * Gives a kept entry to the container (its NIC), or at least to the new pod (the other NICs of a sticky owner).
+ * @param nic the NIC that the entry is of from now on
+ */
+function attachChange(
+  call: AddCall,
+  { ip, entry }: OwnedAddress,
+  nic: string,
+  signal: AbortSignal,
+): Change | undefined {
+  const isOfCall = nic === call.nic
   if (!isOfCall && entry.podUid === call.podUid) return undefined
   const decide = (current: BlockEntry | undefined): Decision => {
     if (current === undefined || !isSameAllocation(entry, current)) return lost
     const isOfPod = current.podUid === call.podUid && current.node === call.node && current.pod === call.pod
     const isSettled = openIntent(current) === undefined
-    if (isSettled && isOfPod && (!isOfCall || isAttachedAlone(current, call))) return verify
+    const isMatched = current.nic === nic && current.adopted === undefined
+    if (isSettled && isOfPod && isMatched && (!isOfCall || isAttachedAlone(current, call))) return verify
     // What is confirmed must stand by itself: its siblings may be in blocks that an older leader can still write.
-    const { attachments: _, ...rest } = settled(current)
+    const { attachments: _, adopted: __, ...rest } = settled(current)
     const attachments = isOfCall ? { attachments: [attachmentOf(call)] } : {}
     const { pod, podUid, node } = call
-    return { kind: 'put', entry: { ...rest, pod, podUid, node, ...attachments } }
+    return { kind: 'put', entry: { ...rest, nic, pod, podUid, node, ...attachments } }
   }
   return { ip, signal, decide }
 }

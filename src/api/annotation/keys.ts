@@ -17,6 +17,16 @@ export const annotationKeys = {
   multusConfigName: 'cni.spidernet.io/cniconfig-name',
   rdmaResourceInject: 'cni.spidernet.io/rdma-resource-inject',
   networkResourceInject: 'cni.spidernet.io/network-resource-inject',
+  /** On a SpiderEndpoint that we wrote: digest of the addresses it shows. */
+  endpointView: 'spiderpool.spidernet.io/endpoint-view',
+  /** On a pool: digest of an unreadable `status.allocatedIPs` that may be overwritten. */
+  discardAllocatedIps: 'spiderpool.spidernet.io/discard-allocated-ips',
+} as const
+
+/** What pods of our own agent and controller carry: those of the reference have the same other labels, and lack this. */
+export const implementationLabel = {
+  key: 'spiderpool.spidernet.io/implementation',
+  value: 'typescript',
 } as const
 
 /** Labels that the system writes on pools and subnets. */

@@ -23,4 +23,8 @@ export const crdLimits = {
   trunks: 4096,
   /** Addresses in one block, and as many release times. */
   blockEntries: 4096,
+  /** Holders of one address beside its owner, as other allocators recorded them. */
+  blockClaims: 16,
+  /** Conditions of one pool. */
+  poolConditions: 20,
 } as const

@@ -10,7 +10,7 @@ import {
 } from './address-rules.ts'
 import { crdLimits } from './limits.ts'
 import { type CrdManifest, crdManifest, type PrinterColumn } from './manifest.ts'
-import { flag, int64, object, type Rule, type Schema, text, textList } from './schema.ts'
+import { flag, int64, list, object, type Rule, type Schema, text, textList } from './schema.ts'
 import { selectorNotEmpty, selectorSchema } from './selector-schema.ts'
 
 const category = 'spiderpool'
@@ -78,6 +78,28 @@ const poolSpec = object(
 const poolStatus = object('Counts, and a view of who holds which address.', {
   allocatedIPCount: int64('Addresses in use.', { minimum: 0 }),
   allocatedIPs: text('JSON text: address to pod and podUid.'),
+  allocatedIPsView: object(
+    'Tells the view that the controller wrote from what others wrote.',
+    {
+      term: int64('Term of the leader that wrote.', { minimum: 0 }),
+      sha256: text('Digest of allocatedIPs.'),
+    },
+    { required: ['term', 'sha256'] },
+  ),
+  conditions: list(
+    'What an operator should know.',
+    object(
+      'One condition.',
+      {
+        type: text('Name.'),
+        status: text('True or False.'),
+        reason: text('Reason in one word.'),
+        message: text('What is so, and what to do.'),
+      },
+      { required: ['type', 'status', 'reason', 'message'] },
+    ),
+    { maxItems: crdLimits.poolConditions },
+  ),
   totalIPCount: int64('Addresses offered.', { minimum: 0 }),
 })
 

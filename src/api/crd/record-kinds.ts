@@ -66,55 +66,72 @@ export const endpointCrd: CrdManifest = crdManifest({
   subresources: {},
 })
 
+const entryProperties: Readonly<Record<string, Schema>> = {
+  pool: text('Pool that gave the address.'),
+  nic: text('Interface of the pod.'),
+  owner: object(
+    'A pod by uid, or a replica of a sticky workload.',
+    {
+      kind: text('pod or sticky.', { enum: ['pod', 'sticky'] }),
+      uid: text('UID of the pod or of the workload.'),
+      group: text('API group of the workload.'),
+      ownerKind: text('Kind of the workload.'),
+      name: text('Name of the workload.'),
+      replica: text('Ordinal or name of the replica.'),
+    },
+    { required: ['kind', 'uid'], 'x-kubernetes-preserve-unknown-fields': true },
+  ),
+  pod: text('namespace/name of the pod that uses the address, or used it last.'),
+  podUid: text('UID of that pod.'),
+  node: text('Node of that pod.'),
+  intent: object(
+    'Set when one request took several addresses: held until all carry this id.',
+    { id: text('Name of the request.'), ips: textList('All addresses of the request.') },
+    { required: ['id', 'ips'] },
+  ),
+  attachments: list(
+    'Sandboxes that use the address; none when it is detached.',
+    object(
+      'One sandbox.',
+      { containerId: text('Container id.'), node: text('Node.'), active: flag('Carries traffic.') },
+      { required: ['containerId', 'node', 'active'], 'x-kubernetes-preserve-unknown-fields': true },
+    ),
+  ),
+  since: int64('Time of the allocation, milliseconds since the epoch.'),
+  grant: object(
+    'What the request was answered with.',
+    {
+      prefixBits: integer('Prefix length of the network.'),
+      gateway: text('Default gateway.'),
+      routes: recordedRoutesSchema('Routes of the interface.'),
+      cleanGateway: flag('No default route for this interface.'),
+      vlan: integer('VLAN tag.'),
+      mac: text('MAC address.'),
+    },
+    { required: ['prefixBits'], 'x-kubernetes-preserve-unknown-fields': true },
+  ),
+  adopted: text('Where an allocation of another allocator was found; gone when its pod was seen to use it.', {
+    enum: ['record', 'endpoint'],
+  }),
+}
+
+const entryExtra = {
+  required: ['pool', 'nic', 'owner'],
+  // A newer controller may record more than this schema knows, and must not lose it.
+  'x-kubernetes-preserve-unknown-fields': true,
+} as const
+
 const blockEntry = object(
   'Who owns one address.',
   {
-    pool: text('Pool that gave the address.'),
-    nic: text('Interface of the pod.'),
-    owner: object(
-      'A pod by uid, or a replica of a sticky workload.',
-      {
-        kind: text('pod or sticky.', { enum: ['pod', 'sticky'] }),
-        uid: text('UID of the pod or of the workload.'),
-        group: text('API group of the workload.'),
-        ownerKind: text('Kind of the workload.'),
-        name: text('Name of the workload.'),
-        replica: text('Ordinal or name of the replica.'),
-      },
-      { required: ['kind', 'uid'], 'x-kubernetes-preserve-unknown-fields': true },
-    ),
-    pod: text('namespace/name of the pod that uses the address, or used it last.'),
-    podUid: text('UID of that pod.'),
-    node: text('Node of that pod.'),
-    intent: object(
-      'Set when one request took several addresses: held until all carry this id.',
-      { id: text('Name of the request.'), ips: textList('All addresses of the request.') },
-      { required: ['id', 'ips'] },
-    ),
-    attachments: list(
-      'Sandboxes that use the address; none when it is detached.',
-      object(
-        'One sandbox.',
-        { containerId: text('Container id.'), node: text('Node.'), active: flag('Carries traffic.') },
-        { required: ['containerId', 'node', 'active'], 'x-kubernetes-preserve-unknown-fields': true },
-      ),
-    ),
-    since: int64('Time of the allocation, milliseconds since the epoch.'),
-    grant: object(
-      'What the request was answered with.',
-      {
-        prefixBits: integer('Prefix length of the network.'),
-        gateway: text('Default gateway.'),
-        routes: recordedRoutesSchema('Routes of the interface.'),
-        cleanGateway: flag('No default route for this interface.'),
-        vlan: integer('VLAN tag.'),
-        mac: text('MAC address.'),
-      },
-      { required: ['prefixBits'], 'x-kubernetes-preserve-unknown-fields': true },
+    ...entryProperties,
+    claims: list(
+      'Others that are recorded as holders of the address: it is given to nobody new.',
+      object('Another holder.', entryProperties, entryExtra),
+      { maxItems: crdLimits.blockClaims },
     ),
   },
-  // A newer controller may record more than this schema knows, and must not lose it.
-  { required: ['pool', 'nic', 'owner'], 'x-kubernetes-preserve-unknown-fields': true },
+  entryExtra,
 )
 
 const blockSpec: Schema = object(

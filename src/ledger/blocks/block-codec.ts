@@ -103,6 +103,15 @@ function isCanonicalIp(text: string): boolean {
 }
 
 function readEntry(value: unknown): BlockEntry | undefined {
+  const owner = readHolder(value)
+  const claims = fieldsOf(value)?.['claims']
+  if (owner === undefined || claims === undefined) return owner
+  if (!Array.isArray(claims)) return undefined
+  const holders = claims.map(readHolder)
+  return holders.every((one) => one !== undefined) ? { ...owner, claims: holders } : undefined
+}
+
+function readHolder(value: unknown): BlockEntry | undefined {
   const fields = fieldsOf(value)
   const owner = readOwner(fields?.['owner'])
   const grant = readGrant(fields?.['grant'])
@@ -113,7 +122,9 @@ function readEntry(value: unknown): BlockEntry | undefined {
   const intent = readIntent(fields['intent'])
   const attachments = readAttachments(fields['attachments'])
   const createdBy = readCreator(fields['createdBy'])
+  const { adopted } = fields
   if (intent === null || attachments === null || createdBy === null) return undefined
+  if (adopted !== undefined && adopted !== 'record' && adopted !== 'endpoint') return undefined
   return {
     pool: shared(pool),
     nic: shared(nic),
@@ -126,6 +137,7 @@ function readEntry(value: unknown): BlockEntry | undefined {
     since,
     ...(createdBy === undefined ? {} : { createdBy }),
     grant,
+    ...(adopted === undefined ? {} : { adopted }),
   }
 }
 

@@ -8,6 +8,7 @@ import {
   tryParseIp,
 } from '../../address/index.ts'
 import type { BlockEntry } from '../../api/index.ts'
+import { claimsOf } from '../claims.ts'
 import { attachmentsOf, isEqualData, type OwnedAddress, openIntent, ownerKey } from '../entry.ts'
 import type { AddressStates } from '../pool/pool-view.ts'
 import { blockSizes, type ParsedBlock } from './block-codec.ts'
@@ -43,6 +44,8 @@ export class Book implements AddressStates {
   readonly #byPod = new MultiMap()
   readonly #byPool = new MultiMap()
   readonly #byOpenIntent = new MultiMap()
+  /** Contested addresses, by the pods that claim them beside their owners. */
+  readonly #byClaimant = new MultiMap()
   readonly #listeners = new Set<AddressListener>()
   #entryCount = 0
   #releasedCount = 0
@@ -110,6 +113,13 @@ export class Book implements AddressStates {
   }
   openIntents(): readonly string[] {
     return [...this.#byOpenIntent.keys()]
+  }
+  /** Contested addresses that the pod is recorded for beside their owners. */
+  claimedBy(pod: string): readonly OwnedAddress[] {
+    return this.owned(this.#byClaimant.get(pod))
+  }
+  contested(): readonly OwnedAddress[] {
+    return this.owned(new Set([...this.#byClaimant.keys()].flatMap((pod) => this.#byClaimant.get(pod))))
   }
   *all(): Generator<OwnedAddress> {
     for (const { entries } of this.#blocks.values()) for (const [ip, entry] of entries) yield { ip, entry }
@@ -209,6 +219,7 @@ export class Book implements AddressStates {
     this.#byOwner[change](ownerKey(entry.owner), ip)
     this.#byPod[change](entry.pod, ip)
     this.#byPool[change](entry.pool, ip)
+    for (const claim of claimsOf(entry)) this.#byClaimant[change](claim.pod, ip)
     if (entry.intent !== undefined && openIntent(entry) !== undefined) {
       this.#byOpenIntent[change](entry.intent.id, ip)
     }

@@ -1,5 +1,6 @@
 import type { BlockEntry } from '../../api/index.ts'
 import { unreachable } from '../../base/index.ts'
+import { heirOf } from '../claims.ts'
 import { openIntent, settled } from '../entry.ts'
 import type { BlockState } from './book.ts'
 import type { Item, Outcome } from './change.ts'
@@ -30,9 +31,12 @@ export function composeRound(state: BlockState, items: readonly Item[], term: nu
         if (state.unreadable.has(ip)) return { kind: 'lost', entry: current }
         after.set(ip, decision.entry)
         return { kind: 'done', entry: decision.entry }
-      case 'free':
-        after.set(ip, undefined)
-        return { kind: 'done', entry: undefined }
+      case 'free': {
+        // What is contested goes to the next who is recorded as its holder, never to somebody new.
+        const heir = current === undefined ? undefined : heirOf(current)
+        after.set(ip, heir)
+        return { kind: 'done', entry: heir }
+      }
       case 'fence':
         needsFence ||= state.term < term || state.resourceVersion === undefined
         return { kind: 'done', entry: current }
