@@ -1,11 +1,11 @@
 // The folders are the architecture: an import only goes down, and a room is entered by its index alone.
-// `webhook` is rules alone, data in and data out, so it stands with the other rooms that decide; the controller serves it.
+// `webhook` is rules alone, data in and data out; it stands above `network`, whose annotations it reads. The controller serves it.
 const floors = [
   ['base'],
   ['address'],
   ['api', 'netlink'],
-  ['ledger', 'datapath', 'network', 'webhook'],
-  ['cni', 'kube', 'rpc'],
+  ['ledger', 'datapath', 'network'],
+  ['cni', 'kube', 'rpc', 'webhook'],
   ['agent', 'controller'],
   ['cli', 'web', 'lab'],
   ['bin'],

@@ -17,6 +17,8 @@ before(async () => {
 after(() => kit[Symbol.asyncDispose]())
 
 const settings = { enableIPv4: true, enableIPv6: true, enableSpiderSubnet: true, guardDeletion: false }
+// Pods alone look into caches.
+const noCaches = {} as Parameters<typeof admissionRoutes>[2]
 const poolObject = (ips: readonly string[]) => ({
   apiVersion: 'spiderpool.spidernet.io/v2beta1',
   kind: 'SpiderIPPool',
@@ -38,7 +40,7 @@ async function ask(
 ): Promise<{ readonly status: number; readonly text: string; readonly review: unknown }> {
   const pools = registrations.find(({ resource }) => resource.plural === 'spiderippools')
   const path = mode === 'mutate' ? pools?.mutatePath : pools?.validatePath
-  const route = admissionRoutes(api, settings).find((one) => one.path === path)
+  const route = admissionRoutes(api, settings, noCaches).find((one) => one.path === path)
   assert.ok(route !== undefined)
   const request = { method: 'POST', path: route.path, query: new URLSearchParams(), headers: {} }
   const reply = await route.handle({ ...request, body: Buffer.from(body) }, signal)
@@ -156,7 +158,7 @@ const configurations: readonly Resource[] = ['Mutating', 'Validating'].map((kind
 
 void test('webhooks are filled, mended, and pointed at who leads; labels of others stay, and the objects are not made', async () => {
   const install = (baseUrl: string, caBundle = 'Q0E=') =>
-    installWebhooks({ kind: 'url', baseUrl, caBundle }, kit.api, never)
+    installWebhooks({ kind: 'url', baseUrl, caBundle }, settings, kit.api, never)
   await assert.rejects(install('https://127.0.0.1:1'), {
     code: 'WEBHOOKS_MISSING',
     message: /"spiderpool-controller"/,

@@ -12,6 +12,7 @@ import { ApiError, type KubeApi } from '../kube/index.ts'
 import type { Route, RouteReply, RouteRequest } from '../rpc/index.ts'
 import {
   type AdmissionReview,
+  type InjectionWorld,
   needsOf,
   type ReviewMode,
   registrations,
@@ -24,6 +25,7 @@ import {
   webhookConfigurations,
   webhookHealthPath,
 } from '../webhook/index.ts'
+import type { Caches } from './caches.ts'
 
 /** An AdmissionReview carries the object twice; the API server takes objects of up to 1.5 MiB. */
 const maxReviewBytes = 4 * 1024 * 1024
@@ -33,13 +35,17 @@ const reviewDeadlineMs = 8_000
  * The webhook routes of a replica. Every replica serves them: what a rule needs is read uncached from the API server, the
  * addresses in use from the blocks, so that a replica that does not lead judges by the same truth.
  */
-export function admissionRoutes(api: KubeApi, settings: WebhookSettings): readonly Route[] {
+export function admissionRoutes(
+  api: KubeApi,
+  settings: WebhookSettings,
+  caches: NetworkCaches,
+): readonly Route[] {
   const route = (path: string, mode: ReviewMode): Route => ({
     method: 'POST',
     path,
     maxBodyBytes: maxReviewBytes,
     deadlineMs: reviewDeadlineMs,
-    handle: (request, signal) => answer({ mode, api, settings }, request, signal),
+    handle: (request, signal) => answer({ mode, api, settings, caches }, request, signal),
   })
   const health: Route = {
     method: 'GET',
@@ -50,22 +56,23 @@ export function admissionRoutes(api: KubeApi, settings: WebhookSettings): readon
   }
   const perKind = registrations.flatMap(({ mutatePath, validatePath }) => [
     route(mutatePath, 'mutate'),
-    route(validatePath, 'validate'),
+    ...(validatePath === undefined ? [] : [route(validatePath, 'validate')]),
   ])
   return [health, ...perKind]
 }
+
+/** Of the replica: what an operator configured before a pod comes. */
+export type NetworkCaches = Pick<Caches, 'namespaces' | 'multusConfigs'>
 
 interface Reviewer {
   readonly mode: ReviewMode
   readonly api: KubeApi
   readonly settings: WebhookSettings
+  readonly caches: NetworkCaches
 }
 
-async function answer(
-  { mode, api, settings }: Reviewer,
-  request: RouteRequest,
-  signal: AbortSignal,
-): Promise<RouteReply> {
+async function answer(reviewer: Reviewer, request: RouteRequest, signal: AbortSignal): Promise<RouteReply> {
+  const { mode, settings } = reviewer
   let body: unknown
   try {
     body = parseJson(request.body.toString('utf8'))
@@ -73,7 +80,7 @@ async function answer(
     return { status: 400, body: `Cannot read the AdmissionReview: ${toError(error).message}; send JSON\n` }
   }
   try {
-    const world = await readWorld(needsOf(mode, body, settings), api, settings, signal)
+    const world = await readWorld(needsOf(mode, body, settings), reviewer, signal)
     return { status: 200, body: stringifyJson(review(mode, body, world)) }
   } catch (error) {
     if (!signal.aborted && !(error instanceof ApiError)) throw error
@@ -81,43 +88,72 @@ async function answer(
   }
 }
 
-/** The one who writes the object learns why it was refused; of an HTTP error the API server tells next to nothing. */
+/**
+ * The one who writes the object learns why it was refused; of an HTTP error the API server tells next to nothing. A pod is never
+ * refused for our own trouble.
+ */
 function notNow(body: unknown, problem: string): AdmissionReview {
-  const { request } = (body ?? {}) as { readonly request?: { readonly uid?: string } }
-  const message = `cannot be checked now: ${problem.replace(/\.$/, '')}; repeat it when the API server answers again`
-  const status = { code: 503, reason: 'ServiceUnavailable', message }
-  return {
-    apiVersion: 'admission.k8s.io/v1',
-    kind: 'AdmissionReview',
-    response: { uid: request?.uid ?? '', allowed: false, status },
+  const { request } = (body ?? {}) as {
+    readonly request?: { readonly uid?: string; readonly kind?: unknown }
   }
+  const { kind } = (request?.kind ?? {}) as { readonly kind?: unknown }
+  const message = `cannot be checked now: ${problem.replace(/\.$/, '')}; repeat it when the API server answers again`
+  const uid = request?.uid ?? ''
+  const response =
+    kind === resources.pod.kind
+      ? { uid, allowed: true, warnings: [`networks and resources of Spiderpool ${message}`.slice(0, 250)] }
+      : { uid, allowed: false, status: { code: 503, reason: 'ServiceUnavailable', message } }
+  return { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response }
 }
 
 async function readWorld(
   needs: WorldNeeds,
-  api: KubeApi,
-  settings: WebhookSettings,
+  { api, settings, caches }: Reviewer,
   signal: AbortSignal,
 ): Promise<WebhookWorld> {
   const all = async <T extends KubeObject>(isNeeded: boolean, resource: Resource): Promise<readonly T[]> =>
     isNeeded ? (await api.listAll<T>(resource, {}, signal)).items : []
-  const [pools, subnets, usedIps, attachment] = await Promise.all([
+  const [pools, subnets, usedIps, attachment, injection] = await Promise.all([
     all<SpiderIpPool>(needs.pools, resources.ipPool),
     all<SpiderSubnet>(needs.subnets, resources.subnet),
     needs.usedIpsOf === undefined ? [] : usedIpsOf(needs.usedIpsOf, api, signal),
     needs.attachment === undefined
       ? undefined
       : api.get<NetworkAttachmentDefinition>(resources.networkAttachmentDefinition, needs.attachment, signal),
+    needs.injectionInto === undefined ? undefined : injectionWorld(needs.injectionInto, caches, signal),
   ])
-  return { settings, pools, subnets, usedIps, ...(attachment === undefined ? {} : { attachment }) }
+  return {
+    settings,
+    pools,
+    subnets,
+    usedIps,
+    ...(attachment === undefined ? {} : { attachment }),
+    ...(injection === undefined ? {} : { injection }),
+  }
+}
+
+/** From caches: this is done for every pod. */
+async function injectionWorld(
+  namespace: string,
+  { namespaces, multusConfigs }: NetworkCaches,
+  signal: AbortSignal,
+): Promise<InjectionWorld> {
+  await Promise.all([namespaces.synced(signal), multusConfigs.synced(signal)])
+  return { namespace: namespaces.get({ name: namespace }), configs: [...multusConfigs.values()] }
 }
 
 // A block with all its entries is some 60 KiB.
 const blockPage = 50
 
-async function usedIpsOf(pool: string, api: KubeApi, signal: AbortSignal): Promise<readonly UsedIp[]> {
+async function usedIpsOf(
+  wanted: NonNullable<WorldNeeds['usedIpsOf']>,
+  api: KubeApi,
+  signal: AbortSignal,
+): Promise<readonly UsedIp[]> {
   const keep = ({ metadata, spec }: SpiderIpBlock): SpiderIpBlock => {
-    const ofPool = Object.entries(spec.entries ?? {}).filter(([, entry]) => entry.pool === pool)
+    const ofPool = Object.entries(spec.entries ?? {}).filter(
+      ([, entry]) => typeof wanted === 'object' || entry.pool === wanted,
+    )
     return { metadata, spec: { ...spec, entries: Object.fromEntries(ofPool) } }
   }
   const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, { limit: blockPage, keep }, signal)
@@ -136,10 +172,11 @@ export class WebhooksMissingError extends OperationError {
  */
 export async function installWebhooks(
   target: WebhookTarget,
+  settings: WebhookSettings,
   api: KubeApi,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const wanted of webhookConfigurations(target)) {
+  for (const wanted of webhookConfigurations(target, settings)) {
     const resource = configurationResource(wanted.kind ?? '')
     const { name } = wanted.metadata
     if ((await api.get(resource, { name }, signal)) === undefined) {

@@ -23,7 +23,7 @@ import { toRpcFailure } from './allocator/errors.ts'
 import { type Caller, createAuthenticator } from './authenticate.ts'
 import { type Caches, openCaches } from './caches.ts'
 import { Leadership, type LeadershipContext } from './leadership.ts'
-import type { ControllerOptions } from './options.ts'
+import { type ControllerOptions, webhookSettings } from './options.ts'
 
 const closeBudgetMs = 1_000
 const eventsBudgetMs = 300
@@ -173,7 +173,10 @@ class Replica {
             tls: { cert, key },
             authenticate,
             handlers: this.#handlers(),
-            routes: [...this.#probes(), ...admissionRoutes(api, webhookSettings(options))],
+            routes: [
+              ...this.#probes(),
+              ...admissionRoutes(api, webhookSettings(options), this.#parts.caches),
+            ],
             toFailure: toRpcFailure,
           },
           logger,
@@ -222,7 +225,8 @@ class Replica {
       let waitMs = webhookCheckMs
       try {
         const caBundle = Buffer.from(await readFile(options.caFile, 'utf8')).toString('base64')
-        await installWebhooks({ kind: 'url', baseUrl: options.url, caBundle }, api.background(), signal)
+        const target = { kind: 'url' as const, baseUrl: options.url, caBundle }
+        await installWebhooks(target, webhookSettings(options), api.background(), signal)
       } catch (error) {
         if (signal.aborted) return
         logger.warn('webhooks not installed', { err: toError(error) })
@@ -231,8 +235,4 @@ class Replica {
       await systemClock.sleep(waitMs, signal).catch(() => undefined)
     }
   }
-}
-
-function webhookSettings({ enableIpv4, enableIpv6 }: ControllerOptions) {
-  return { enableIPv4: enableIpv4, enableIPv6: enableIpv6, enableSpiderSubnet: true, guardDeletion: false }
 }

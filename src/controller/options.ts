@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util'
 import { InvalidInputError, type LogLevel } from '../base/index.ts'
+import type { PodInjectSettings, WebhookSettings } from '../webhook/index.ts'
+import { parsePodInject, podInjectFlags, podInjectUsage } from './pod-inject-options.ts'
 
 /** What the controller is started with. */
 export interface ControllerOptions {
@@ -21,6 +23,10 @@ export interface ControllerOptions {
   readonly clusterNetwork: string
   readonly enableIpv4: boolean
   readonly enableIpv6: boolean
+  /** Pools and subnets whose addresses are in use cannot be deleted. */
+  readonly guardDeletion: boolean
+  /** undefined: pods are left alone. */
+  readonly podInject: PodInjectSettings | undefined
   readonly leaseSeconds: number
   readonly scanSeconds: number
   readonly logLevel: LogLevel
@@ -40,6 +46,8 @@ const flags = {
   'cluster-network': { type: 'string' },
   'disable-ipv4': { type: 'boolean', default: false },
   'disable-ipv6': { type: 'boolean', default: false },
+  'guard-deletion': { type: 'boolean', default: false },
+  ...podInjectFlags,
   'lease-seconds': { type: 'string', default: '15' },
   'scan-seconds': { type: 'string', default: '60' },
   'log-level': { type: 'string', default: 'info' },
@@ -57,7 +65,8 @@ export const controllerUsage = `Usage: controller --kubeconfig FILE | --in-clust
   --agent-account NS/NAME  ServiceAccount of the agents (NAMESPACE/spiderpool-agent)
   --cluster-network NS/NAME  network of the first NIC of pods that name none ($MULTUS_CLUSTER_NETWORK)
   --disable-ipv4, --disable-ipv6  hand out no addresses of this family
-  --lease-seconds N        life of the leader's lease, 5 to 300 (15)
+  --guard-deletion         refuse to delete pools and subnets whose addresses are in use
+${podInjectUsage}  --lease-seconds N        life of the leader's lease, 5 to 300 (15)
   --scan-seconds N         time between two full scans for leaked addresses, 5 to 86400 (60)
   --log-level LEVEL        debug, info, warn or error (info)
 `
@@ -106,6 +115,8 @@ export function parseControllerOptions(
     clusterNetwork: values['cluster-network'] ?? env['MULTUS_CLUSTER_NETWORK'] ?? '',
     enableIpv4: !values['disable-ipv4'],
     enableIpv6: !values['disable-ipv6'],
+    guardDeletion: values['guard-deletion'],
+    podInject: parsePodInject(values, namespace),
     leaseSeconds: parseSeconds('--lease-seconds', values['lease-seconds'], 5, 300),
     scanSeconds: parseSeconds('--scan-seconds', values['scan-seconds'], 5, 86_400),
     logLevel: parseLogLevel(values['log-level']),
@@ -159,4 +170,16 @@ function parseSeconds(field: string, text: string, least: number, most: number):
 function parseLogLevel(text: string): LogLevel {
   if (text === 'debug' || text === 'info' || text === 'warn' || text === 'error') return text
   throw new InvalidInputError('--log-level', text, 'is no level', 'give debug, info, warn or error')
+}
+
+/** What admission has to know of the options. */
+export function webhookSettings(options: ControllerOptions): WebhookSettings {
+  const { enableIpv4, enableIpv6, guardDeletion, podInject } = options
+  return {
+    enableIPv4: enableIpv4,
+    enableIPv6: enableIpv6,
+    enableSpiderSubnet: true,
+    guardDeletion,
+    ...(podInject === undefined ? {} : { podInject }),
+  }
 }

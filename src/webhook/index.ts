@@ -12,4 +12,11 @@ export {
   webhookHealthPath,
 } from './registrations.ts'
 export { needsOf, type ReviewMode, review } from './review.ts'
-export type { UsedIp, WebhookSettings, WebhookWorld, WorldNeeds } from './world.ts'
+export type {
+  InjectionWorld,
+  PodInjectSettings,
+  UsedIp,
+  WebhookSettings,
+  WebhookWorld,
+  WorldNeeds,
+} from './world.ts'

@@ -5,6 +5,7 @@ import { diffJson } from './json-patch.ts'
 import { registrations, webhookConfigurations } from './registrations.ts'
 import { needsOf, review } from './review.ts'
 import { admit, answer, bodyOf, type Case, emptyWorld, ours, patched, settings } from './testing/reviewing.ts'
+import type { WebhookSettings } from './world.ts'
 
 const good: Readonly<Record<string, unknown>> = {
   SpiderIPPool: {
@@ -173,7 +174,7 @@ void test('a body that is no review is answered 400', () => {
   ]) {
     assert.equal(review('validate', body, emptyWorld).response.status?.code, 400)
   }
-  const pod = review('mutate', bodyOf({ kind: 'Pod', object: { metadata: { name: 'p' } } }), emptyWorld)
+  const pod = review('mutate', bodyOf({ kind: 'Service', object: { metadata: { name: 'p' } } }), emptyWorld)
   assert.equal(pod.response.status?.code, 400)
   assert.equal(pod.response.uid, 'request-1')
 })
@@ -218,46 +219,52 @@ void test('diffJson() gives operations that make one value of the other', () => 
   fc.assert(law)
 })
 
-void test('the registrations have the names, paths and operations of the reference', () => {
+void test('the registrations have the names and paths of the reference', () => {
+  const of = (kind: string) => `spiderpool-spidernet-io-v2beta1-${kind}`
+  const kinds = [
+    'spidersubnet',
+    'spiderippool',
+    'spiderreservedip',
+    'spidercoordinator',
+    'spidermultusconfig',
+  ]
   assert.deepEqual(
-    registrations.map(({ name, mutatePath, validate }) => [name, mutatePath, validate.length]),
+    registrations.map(({ name, mutatePath, validatePath }) => [name, mutatePath, validatePath]),
     [
-      ['spidersubnet.spiderpool.spidernet.io', '/mutate-spiderpool-spidernet-io-v2beta1-spidersubnet', 3],
-      ['spiderippool.spiderpool.spidernet.io', '/mutate-spiderpool-spidernet-io-v2beta1-spiderippool', 3],
-      [
-        'spiderreservedip.spiderpool.spidernet.io',
-        '/mutate-spiderpool-spidernet-io-v2beta1-spiderreservedip',
-        2,
-      ],
-      [
-        'spidercoordinator.spiderpool.spidernet.io',
-        '/mutate-spiderpool-spidernet-io-v2beta1-spidercoordinator',
-        2,
-      ],
-      [
-        'spidermultusconfig.spiderpool.spidernet.io',
-        '/mutate-spiderpool-spidernet-io-v2beta1-spidermultusconfig',
-        2,
-      ],
+      ...kinds.map((kind) => [
+        `${kind}.spiderpool.spidernet.io`,
+        `/mutate-${of(kind)}`,
+        `/validate-${of(kind)}`,
+      ]),
+      ['pods.spiderpool.spidernet.io', '/mutate--v1-pod', undefined],
     ],
   )
 })
 
-void test('webhookConfigurations() points the API server at a URL or a Service', () => {
-  const target = { kind: 'url' as const, baseUrl: 'https://127.0.0.1:5722', caBundle: 'Q0E=' }
-  const [mutating, validating] = webhookConfigurations(target) as unknown as readonly {
-    readonly kind: string
-    readonly webhooks: readonly {
-      readonly clientConfig: object
-      readonly rules: readonly { readonly operations: unknown }[]
-    }[]
+interface Hook {
+  readonly name: string
+  readonly clientConfig: object
+  readonly failurePolicy: string
+  readonly matchConditions?: readonly unknown[]
+  readonly namespaceSelector?: unknown
+  readonly rules: readonly { readonly operations: readonly string[] }[]
+}
+const url = { kind: 'url' as const, baseUrl: 'https://127.0.0.1:5722', caBundle: 'Q0E=' }
+function hooksOf(more: Partial<WebhookSettings> = {}): readonly (readonly Hook[])[] {
+  const made = webhookConfigurations(url, { ...settings, ...more }) as unknown as readonly {
+    readonly webhooks: readonly Hook[]
   }[]
-  assert.equal(mutating?.kind, 'MutatingWebhookConfiguration')
-  assert.deepEqual(validating?.webhooks[1]?.clientConfig, {
+  return made.map(({ webhooks }) => webhooks)
+}
+
+void test('webhookConfigurations() points the API server at a URL or a Service', () => {
+  const [mutating = [], validating = []] = hooksOf()
+  const pools = validating.find(({ name }) => name.startsWith('spiderippool.'))
+  assert.deepEqual(pools?.clientConfig, {
     url: 'https://127.0.0.1:5722/validate-spiderpool-spidernet-io-v2beta1-spiderippool',
     caBundle: 'Q0E=',
   })
-  assert.deepEqual(mutating?.webhooks[1]?.rules[0]?.operations, ['CREATE', 'UPDATE'])
+  assert.deepEqual(mutating[1]?.rules[0]?.operations, ['CREATE', 'UPDATE'])
   const service = {
     kind: 'service' as const,
     namespace: 'kube-system',
@@ -265,5 +272,54 @@ void test('webhookConfigurations() points the API server at a URL or a Service',
     port: 5722,
     caBundle: '',
   }
-  assert.match(JSON.stringify(webhookConfigurations(service)), /"service":\{"namespace":"kube-system"/)
+  assert.match(
+    JSON.stringify(webhookConfigurations(service, settings)),
+    /"service":\{"namespace":"kube-system"/,
+  )
+})
+
+void test('only what nobody can look at again fails closed: changes of a spec, and new subnets', () => {
+  const [mutating = [], validating = []] = hooksOf({ guardDeletion: true })
+  assert(mutating.every(({ failurePolicy }) => failurePolicy === 'Ignore'))
+  const closed = validating.filter(({ failurePolicy }) => failurePolicy !== 'Ignore')
+  assert.deepEqual(
+    closed.map(({ name, rules, matchConditions = [] }) => [
+      name.split('.spiderpool')[0],
+      rules[0]?.operations.join(),
+      matchConditions.length,
+    ]),
+    [
+      ['spidersubnet', 'CREATE', 0],
+      ['update.spidersubnet', 'UPDATE', 1],
+      ['update.spiderippool', 'UPDATE', 1],
+    ],
+  )
+  const names = [...mutating, ...validating].map(({ name }) => name)
+  assert.equal(new Set(validating.map(({ name }) => name)).size, validating.length)
+  assert(names.every((name) => name.split('.').length >= 3))
+})
+
+void test('deletions are asked about only with the guard on, pods only with injection on, and never those of ours', () => {
+  const [, validating = []] = hooksOf()
+  assert(validating.every(({ rules }) => !rules.some(({ operations }) => operations.includes('DELETE'))))
+  const podInject = {
+    installNamespace: 'ours',
+    excludedNamespaces: ['metallb-system'],
+    includedNamespaces: ['shop'],
+    trustedNamespaces: [],
+    masterNics: false,
+  }
+  const pods = hooksOf({ podInject })[0]?.find(({ name }) => name.startsWith('pods.'))
+  assert.equal(pods?.failurePolicy, 'Ignore')
+  assert.deepEqual(pods?.rules[0]?.operations, ['CREATE'])
+  assert.deepEqual(pods?.namespaceSelector, {
+    matchExpressions: [
+      {
+        key: 'kubernetes.io/metadata.name',
+        operator: 'NotIn',
+        values: ['kube-system', 'ours', 'metallb-system'],
+      },
+      { key: 'kubernetes.io/metadata.name', operator: 'In', values: ['shop'] },
+    ],
+  })
 })

@@ -21,9 +21,11 @@ import { diffJson } from './json-patch.ts'
 import { multusWarnings } from './multus/later-release.ts'
 import { mutateMultusConfig } from './multus/mutate-multus.ts'
 import { attachmentNameOf, multusProblems } from './multus/validate-multus.ts'
+import { injectIntoPod } from './pods/inject-pod.ts'
 import { mutatePool, mutateReservedIp, mutateSubnet, networkWarnings } from './pool/mutate-network.ts'
 import { poolProblemsOnCreate, poolProblemsOnUpdate } from './pool/validate-pool.ts'
-import { reservedIpProblems, subnetProblemsOnCreate, subnetProblemsOnUpdate } from './pool/validate-subnet.ts'
+import { reservationWarnings, reservedIpProblems } from './pool/validate-reserved-ip.ts'
+import { subnetProblemsOnCreate, subnetProblemsOnUpdate } from './pool/validate-subnet.ts'
 import { type Problem, required } from './problem.ts'
 import { coordinatorProblems, mutateCoordinator } from './rules/coordinator-rules.ts'
 import type { WebhookSettings, WebhookWorld, WorldNeeds } from './world.ts'
@@ -53,6 +55,7 @@ const ourKinds: readonly string[] = [
   'SpiderCoordinator',
   'SpiderMultusConfig',
 ]
+const podKind = 'Pod'
 const noNeeds: WorldNeeds = { pools: false, subnets: false }
 
 /**
@@ -63,6 +66,10 @@ export function needsOf(mode: ReviewMode, body: unknown, settings: WebhookSettin
   const request = readRequest(body)
   if (typeof request === 'string') return noNeeds
   const { kind, operation, name, namespace } = request
+  if (kind === podKind) {
+    const isWanted = mode === 'mutate' && settings.podInject !== undefined && operation === 'CREATE'
+    return isWanted ? { ...noNeeds, injectionInto: namespace } : noNeeds
+  }
   const isPool = kind === 'SpiderIPPool'
   if (operation === 'DELETE')
     return isPool && settings.guardDeletion ? { ...noNeeds, usedIpsOf: name } : noNeeds
@@ -70,6 +77,7 @@ export function needsOf(mode: ReviewMode, body: unknown, settings: WebhookSettin
   if (mode === 'mutate') return { ...noNeeds, subnets }
   if (isPool) return { pools: true, subnets, ...(operation === 'UPDATE' ? { usedIpsOf: name } : {}) }
   if (kind === 'SpiderSubnet') return { pools: operation === 'CREATE', subnets: operation === 'CREATE' }
+  if (kind === 'SpiderReservedIP') return { ...noNeeds, usedIpsOf: { all: true } }
   if (kind !== 'SpiderMultusConfig' || shapeErrors(kind, request.object).length > 0) return noNeeds
   const attachmentName = attachmentNameOf(request.object as SpiderMultusConfig)
   return { ...noNeeds, attachment: { namespace, name: attachmentName || name } }
@@ -84,6 +92,7 @@ export function needsOf(mode: ReviewMode, body: unknown, settings: WebhookSettin
 export function review(mode: ReviewMode, body: unknown, world: WebhookWorld): AdmissionReview {
   const request = readRequest(body)
   if (typeof request === 'string') return badRequest(uidOf(body), `${request}: send an AdmissionReview`)
+  if (request.kind === podKind) return answerOf(request, podVerdict(mode, request, world))
   if (!ourKinds.includes(request.kind)) {
     return badRequest(
       request.uid,
@@ -101,6 +110,14 @@ export function review(mode: ReviewMode, body: unknown, world: WebhookWorld): Ad
   const verdict =
     mode === 'mutate' ? mutationVerdict(parsed, world) : validationVerdict(request, parsed, world)
   return answerOf(request, verdict)
+}
+
+function podVerdict(mode: ReviewMode, request: AdmissionRequest, world: WebhookWorld): Verdict {
+  const { podInject } = world.settings
+  if (mode === 'validate' || podInject === undefined || world.injection === undefined)
+    return { kind: 'allow' }
+  const { namespace, object } = request
+  return injectIntoPod({ namespace, object: recordOf(object) }, world.injection, podInject)
 }
 
 function parseObjects(request: AdmissionRequest): OurObject | { readonly problems: readonly Problem[] } {
@@ -147,7 +164,7 @@ function mutated(subject: OurObject, world: WebhookWorld): KubeObject {
     case 'SpiderCoordinator':
       return mutateCoordinator(subject.object)
     case 'SpiderMultusConfig':
-      return mutateMultusConfig(subject.object)
+      return mutateMultusConfig(subject.object, subject.old)
   }
 }
 
@@ -161,7 +178,10 @@ function validationVerdict(request: AdmissionRequest, subject: OurObject, world:
     }
   }
   const problems = problemsOf(subject, world)
-  return problems.length > 0 ? { kind: 'invalid', problems } : { kind: 'allow' }
+  if (problems.length > 0) return { kind: 'invalid', problems }
+  const warnings =
+    subject.kind === 'SpiderReservedIP' ? reservationWarnings(subject.object, world.usedIps) : []
+  return { kind: 'allow', warnings }
 }
 
 function problemsOf(subject: OurObject, world: WebhookWorld): readonly Problem[] {

@@ -182,6 +182,26 @@ function injectKey({ metadata }: SpiderMultusConfig): string | undefined {
   return keys.find((key) => metadata.annotations?.[key] !== undefined)
 }
 
+/** W-02: whether a network that a pod selects by annotation `key` can be injected. */
+export function injectionProblem(config: SpiderMultusConfig, key: string): Problem | undefined {
+  const type = config.spec.cniType ?? 'custom'
+  const name = blockNameOf(config)
+  if (name === undefined || name === 'ovs') {
+    return forbidden('spec.cniType', type, 'cannot be injected into pods', 'use another cniType')
+  }
+  if (blocksOf(config)[name] === undefined) {
+    return required(`spec.${name}`, undefined, `is missing, and cniType is ${type}`, `write spec.${name}`)
+  }
+  return injectProblem(config, name, key)
+}
+
+/** Resource that a pod needs for a network; '' for none, as for ipoib, whose parent is shared by all. */
+export function injectedResourceOf(config: SpiderMultusConfig): string {
+  const name = blockNameOf(config)
+  if (name === undefined || name === 'ipoib') return ''
+  return resourceNameOf(blocksOf(config)[name] ?? {})
+}
+
 /** M-16, M-17: what a pod webhook injects must be complete. */
 function injectProblem(
   config: SpiderMultusConfig,
@@ -225,5 +245,5 @@ function nameFieldOf(name: BlockName): string {
 function resourceNameOf(block: object): string {
   const members = block as Readonly<Record<string, unknown>>
   const value = members['rdmaResourceName'] ?? members['resourceName'] ?? members['master']
-  return typeof value === 'string' ? value : ''
+  return typeof value === 'string' ? value : '' // the master of other types is a list
 }

@@ -49,13 +49,13 @@ const coordinatorDefaults: CoordinatorSpec = {
   tunePodRoutes: false,
 }
 
-/** spec/webhooks.md §7.1. */
-export function mutateMultusConfig(config: SpiderMultusConfig): SpiderMultusConfig {
+/** spec/webhooks.md §7.1; `old` is absent on create. */
+export function mutateMultusConfig(config: SpiderMultusConfig, old?: SpiderMultusConfig): SpiderMultusConfig {
   const cniType = config.spec.cniType ?? 'custom'
   const typed = { ...config, spec: { ...config.spec, cniType } }
   const withBlock = cniType === 'custom' ? asCustom(typed) : asPlugin(typed)
   const chained = { chainCNIJsonData: [], ...withBlock.spec }
-  return { ...withBlock, spec: chained, metadata: withInjectLabels(config) }
+  return { ...withBlock, spec: chained, metadata: withInjectLabels(config, old) }
 }
 
 function asCustom(config: SpiderMultusConfig): SpiderMultusConfig {
@@ -86,12 +86,18 @@ function filledBlock(name: BlockName, block: Members): Members {
   return hasBond ? { ...tagged, bond: { options: '', ...bond } } : tagged
 }
 
-function withInjectLabels({ metadata }: SpiderMultusConfig): SpiderMultusConfig['metadata'] {
-  const keys = [annotationKeys.rdmaResourceInject, annotationKeys.networkResourceInject]
-  const copied = keys.flatMap((key) => {
+/** The labels that pods are matched by follow the annotations, also when one of those goes. */
+function withInjectLabels(
+  { metadata }: SpiderMultusConfig,
+  old: SpiderMultusConfig | undefined,
+): SpiderMultusConfig['metadata'] {
+  const labels: Record<string, string> = { ...metadata.labels }
+  for (const key of [annotationKeys.rdmaResourceInject, annotationKeys.networkResourceInject]) {
     const value = metadata.annotations?.[key]
-    return value === undefined ? [] : [[key, value] as const]
-  })
-  if (copied.length === 0) return metadata
-  return { ...metadata, labels: { ...metadata.labels, ...Object.fromEntries(copied) } }
+    if (value !== undefined) labels[key] = value
+    else if (old?.metadata.annotations?.[key] !== undefined) delete labels[key]
+  }
+  return Object.keys(labels).length === 0 && metadata.labels === undefined
+    ? metadata
+    : { ...metadata, labels }
 }

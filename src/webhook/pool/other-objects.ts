@@ -1,6 +1,14 @@
-import { type Cidr, formatCidr, IpSet, parseCidr, parseRanges, rangesOverlap } from '../../address/index.ts'
+import {
+  type Cidr,
+  formatCidr,
+  type IpSet,
+  parseCidr,
+  parseRanges,
+  rangesOverlap,
+} from '../../address/index.ts'
 import { type SpiderIpPool, type SpiderSubnet, totalSetOf } from '../../api/index.ts'
 import { InvalidInputError, parseJson } from '../../base/index.ts'
+import { recordOf } from '../admission-review.ts'
 import { attempt, forbidden, invalid, isProblem, type Problem, unreadable } from '../problem.ts'
 import { listRanges } from '../rules/network-rules.ts'
 
@@ -52,20 +60,31 @@ export function addressOverlap(
   return undefined
 }
 
+/** What a subnet records of one pool. */
+interface RecordedPool {
+  readonly ips: IpSet
+  /** The application that the system made the pool for. */
+  readonly application?: string
+}
+
 /** What `status.controlledIPPools` of a subnet records for each pool (spec/api.md §5). */
-export function controlledPools(subnet: SpiderSubnet, version: 4 | 6): ReadonlyMap<string, IpSet> | Problem {
+export function controlledPools(
+  subnet: SpiderSubnet,
+  version: 4 | 6,
+): ReadonlyMap<string, RecordedPool> | Problem {
   const field = 'status.controlledIPPools'
   const text = subnet.status?.controlledIPPools ?? ''
-  const pools = new Map<string, IpSet>()
+  const pools = new Map<string, RecordedPool>()
   if (text.trim() === '') return pools
   const hint = `let the controller write ${field} of SpiderSubnet "${subnet.metadata.name}" again: remove the field`
   try {
     const parsed = parseJson(text)
     if (typeof parsed !== 'object' || parsed === null) return pools
     for (const [name, record] of Object.entries(parsed)) {
-      const ips: unknown = typeof record === 'object' && record !== null && 'ips' in record ? record.ips : []
+      const { ips, application } = recordOf(record)
       const texts = Array.isArray(ips) ? ips.filter((item): item is string => typeof item === 'string') : []
-      pools.set(name, parseRanges(texts, version, field))
+      const set = parseRanges(texts, version, field)
+      pools.set(name, { ips: set, ...(typeof application === 'string' ? { application } : {}) })
     }
     return pools
   } catch (error) {
@@ -78,7 +97,7 @@ export function controlledPools(subnet: SpiderSubnet, version: 4 | 6): ReadonlyM
 export function uncoveredPool(subnet: SpiderSubnet, total: IpSet): Problem | undefined {
   const pools = controlledPools(subnet, total.version)
   if (isProblem(pools)) return pools
-  for (const [name, held] of pools) {
+  for (const [name, { ips: held }] of pools) {
     const lost = held.subtract(total)
     if (lost.isEmpty) continue
     const problem = `no longer holds ${listRanges(lost.toRanges())}, which SpiderIPPool "${name}" has`
@@ -108,9 +127,4 @@ export function foreignPool(
     )
   }
   return undefined
-}
-
-/** An empty set where a list of ranges may be absent. */
-export function recordedFor(pools: ReadonlyMap<string, IpSet>, name: string, version: 4 | 6): IpSet {
-  return pools.get(name) ?? IpSet.empty(version)
 }

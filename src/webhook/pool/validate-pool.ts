@@ -1,4 +1,4 @@
-import { type IpSet, parseIp } from '../../address/index.ts'
+import { IpSet, parseIp } from '../../address/index.ts'
 import {
   applicationKeys,
   controllerOf,
@@ -18,7 +18,7 @@ import {
   versionProblem,
 } from '../rules/network-rules.ts'
 import type { WebhookWorld } from '../world.ts'
-import { addressOverlap, controlledPools, networkOverlap, recordedFor } from './other-objects.ts'
+import { addressOverlap, controlledPools, networkOverlap } from './other-objects.ts'
 
 const applicationLabels: ReadonlySet<string> = new Set(Object.values(applicationKeys))
 
@@ -64,8 +64,9 @@ function affinityProblems(pool: SpiderIpPool): readonly Problem[] {
   const { podAffinity, namespaceAffinity, nodeAffinity } = pool.spec
   const problems: Problem[] = []
   const field = 'spec.podAffinity'
-  if (podAffinity !== undefined && isAutoCreated(pool)) problems.push(...applicationProblems(pool))
-  else if (podAffinity !== undefined) {
+  if (podAffinity !== undefined) {
+    // The label that makes a pool an auto-created one is anybody's to write: it adds a rule, and takes none away.
+    if (isAutoCreated(pool)) problems.push(...applicationProblems(pool))
     if (isEmptySelector(podAffinity)) {
       const hint = 'write matchLabels or matchExpressions, or leave podAffinity out for all pods'
       problems.push(invalid(field, podAffinity, 'selects nothing: it is empty', hint))
@@ -132,11 +133,12 @@ function subnetProblem(pool: SpiderIpPool, total: IpSet, world: WebhookWorld): P
       'take them out, or add them to spec.ips of that subnet',
     )
   }
-  if (!isAutoCreated(pool)) return undefined
   const recorded = controlledPools(subnet, total.version)
-  if (isProblem(recorded)) return recorded
-  const share = recordedFor(recorded, pool.metadata.name, total.version)
-  if (share.equals(total)) return undefined
+  if (isProblem(recorded)) return isAutoCreated(pool) ? recorded : undefined
+  const { ips: share, application } = recorded.get(pool.metadata.name) ?? { ips: IpSet.empty(total.version) }
+  // The record of the subnet is the system's; the label can be taken away by anybody.
+  const isManual = !isAutoCreated(pool) && application === undefined
+  if (isManual || share.equals(total)) return undefined
   const problem = `differs from ${listRanges(share.toRanges()) || 'nothing'}, the share that SpiderSubnet "${owner.name}" records`
   return forbidden('spec.ips', pool.spec.ips, problem, 'leave spec.ips to the system: it made this pool')
 }

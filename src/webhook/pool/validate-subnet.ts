@@ -1,6 +1,5 @@
-import { parseRange } from '../../address/index.ts'
-import { type SpiderReservedIp, type SpiderSubnet, totalSetOf } from '../../api/index.ts'
-import { attempt, forbidden, isProblem, type Problem } from '../problem.ts'
+import { type SpiderSubnet, totalSetOf } from '../../api/index.ts'
+import { attempt, isProblem, type Problem } from '../problem.ts'
 import { contentProblem, immutableProblem, networkOf, versionProblem } from '../rules/network-rules.ts'
 import type { WebhookWorld } from '../world.ts'
 import { foreignPool, networkOverlap, uncoveredPool } from './other-objects.ts'
@@ -43,25 +42,4 @@ export function subnetProblemsOnUpdate(
   const status = old.status === undefined ? {} : { status: old.status }
   const last = isProblem(total) ? total : uncoveredPool({ ...subnet, ...status }, total)
   return last === undefined ? [] : [last]
-}
-
-/** Problems of a reservation (§5); `old` is absent on create. */
-export function reservedIpProblems(
-  reserved: SpiderReservedIp,
-  old: SpiderReservedIp | undefined,
-  world: WebhookWorld,
-): readonly Problem[] {
-  const { ipVersion, ips = [] } = reserved.spec
-  const stored = old?.spec.ipVersion
-  if (stored !== undefined && stored !== ipVersion) {
-    const hint = 'create another object for the other family'
-    return [forbidden('spec.ipVersion', ipVersion, `cannot change from ${stored}`, hint)]
-  }
-  const version = versionProblem(ipVersion, world.settings, 'the first entry of spec.ips')
-  if (version !== undefined || ipVersion === undefined) return version === undefined ? [] : [version]
-  for (const [i, text] of ips.entries()) {
-    const range = attempt(() => parseRange(text, { field: `spec.ips[${i}]`, version: ipVersion }))
-    if (isProblem(range)) return [range]
-  }
-  return []
 }

@@ -231,10 +231,47 @@ void suite('admit()', () => {
   test('an unreadable configuration refuses instead of passing', async () => {
     const outcome = await run(
       'validating',
-      [hook('a.b.c', { matchConditions: [{ expression: 'true' }] })],
+      [hook('a.b.c', { matchConditions: [{ name: 'x', expression: 'authorizer.x()' }] })],
       allow,
     )
     assert.match(denialOf(outcome)[2], /matchConditions/)
+  })
+})
+
+const conditions: readonly (readonly [string, string, JsonObject, Partial<AdmissionRequest>, number])[] = [
+  ['true', 'true', {}, {}, 1],
+  ['false', "object.metadata.name == 'q'", {}, {}, 0],
+  ['of the request', "request.operation == 'CREATE'", {}, {}, 1],
+  [
+    'an equal part',
+    'object.spec != oldObject.spec',
+    {},
+    { object: { spec: { a: [1, { b: 'c' }] } }, oldObject: { spec: { a: [1, { b: 'c' }] } } },
+    0,
+  ],
+  [
+    'a part that differs',
+    'has(object.spec) != has(oldObject.spec) || (has(object.spec) && object.spec != oldObject.spec)',
+    {},
+    { object: { spec: { a: [1, { b: 'd' }] } }, oldObject: { spec: { a: [1, { b: 'c' }] } } },
+    1,
+  ],
+  ['what fails, with Ignore', 'object.nope.x', { failurePolicy: 'Ignore' }, {}, 0],
+]
+void suite('matchConditions ask about', () => {
+  for (const [what, expression, more, changed, calls] of conditions) {
+    test(what, async () => {
+      const matchConditions = [{ name: 'c', expression }]
+      const outcome = await run('validating', [hook('a.b.c', { ...more, matchConditions })], allow, changed)
+      assert.equal(outcome.kind, 'allowed')
+      assert.equal(asked.length, calls)
+    })
+  }
+  test('what fails, and refuse it with Fail, without a call', async () => {
+    const matchConditions = [{ name: 'c', expression: 'object.nope.x' }]
+    const outcome = await run('validating', [hook('a.b.c', { matchConditions })], allow)
+    assert.match(denialOf(outcome)[2], /"a\.b\.c": matchCondition c: /)
+    assert.equal(asked.length, 0)
   })
 })
 

@@ -3,6 +3,7 @@ import { jsonPatch } from '../patch/json-patch.ts'
 import { isObject, type JsonObject, ownValue, stringAt } from '../record.ts'
 import type { AdmissionOutcome, AdmissionRequest, AdmissionStatus } from './admission-types.ts'
 import { callWebhook, type WebhookAnswer } from './call-webhook.ts'
+import { matchesConditions } from './match-conditions.ts'
 import { readWebhooks, type Webhook, wants } from './webhook.ts'
 import { WebhookCallError } from './webhook-call-error.ts'
 
@@ -83,15 +84,19 @@ type Verdict =
   | { readonly kind: 'passed'; readonly patch: unknown; readonly warnings: readonly string[] }
   | { readonly kind: 'denied'; readonly status: AdmissionStatus }
 
+const unasked: Verdict = { kind: 'passed', patch: undefined, warnings: [] }
+
 async function ask(webhook: Webhook, request: AdmissionRequest, signal: AbortSignal): Promise<Verdict> {
+  const match = matchesConditions(webhook.conditions, request)
+  if (match.kind === 'no-match') return unasked
   try {
+    if (match.kind === 'broken') throw new WebhookCallError(webhook.name, `matchCondition ${match.why}`)
     const answer = await callWebhook(webhook, request, signal)
     if (answer.allowed) return { kind: 'passed', patch: answer.patch, warnings: answer.warnings }
     return { kind: 'denied', status: denialOf(webhook.name, answer) }
   } catch (error) {
     if (!(error instanceof WebhookCallError)) throw error
-    if (!webhook.failsOpen) return internalError(error.message)
-    return { kind: 'passed', patch: undefined, warnings: [] }
+    return webhook.failsOpen ? unasked : internalError(error.message)
   }
 }
 

@@ -2,6 +2,7 @@ import { InvalidInputError } from '../../../../base/index.ts'
 import { isObject, type JsonObject, listAt, objectAt, ownValue, stringAt } from '../record.ts'
 import { type LabelMatcher, labelMatcherOf, matchesLabels } from '../selector.ts'
 import type { AdmissionRequest } from './admission-types.ts'
+import { type MatchCondition, readMatchConditions } from './match-conditions.ts'
 
 /** One webhook of a configuration, read. */
 export interface Webhook {
@@ -12,6 +13,8 @@ export interface Webhook {
   readonly rules: readonly JsonObject[]
   readonly namespaceSelector: LabelMatcher
   readonly objectSelector: LabelMatcher
+  /** To be asked of what {@link wants} lets through. */
+  readonly conditions: readonly MatchCondition[]
 }
 
 const defaultTimeoutSeconds = 10
@@ -36,10 +39,6 @@ function readWebhook(raw: unknown, path: string): Webhook {
   const name = stringAt(raw, 'name') ?? ''
   if (!isObject(raw) || name === '')
     throw new InvalidInputError(`${path}.name`, name, 'is empty', 'name the webhook')
-  if (listAt(raw, 'matchConditions').length > 0) {
-    const hint = 'use rules, namespaceSelector and objectSelector'
-    throw new InvalidInputError(`${path}.matchConditions`, '...', 'is not supported here', hint)
-  }
   const seconds = ownValue(raw, 'timeoutSeconds')
   const timeoutSeconds =
     typeof seconds === 'number' ? Math.min(Math.max(seconds, 1), maxTimeoutSeconds) : defaultTimeoutSeconds
@@ -51,6 +50,7 @@ function readWebhook(raw: unknown, path: string): Webhook {
     rules: listAt(raw, 'rules').filter(isObject),
     namespaceSelector: labelMatcherOf(ownValue(raw, 'namespaceSelector'), `${path}.namespaceSelector`) ?? [],
     objectSelector: labelMatcherOf(ownValue(raw, 'objectSelector'), `${path}.objectSelector`) ?? [],
+    conditions: readMatchConditions(raw, path),
   }
 }
 

@@ -1,0 +1,199 @@
+import { annotationKeys, type SpiderMultusConfig } from '../../api/index.ts'
+import { InvalidInputError } from '../../base/index.ts'
+import {
+  defaultNetworkAnnotation,
+  type NetworkSelection,
+  nadNameOf,
+  networksAnnotation,
+  parseNetworkSelections,
+} from '../../network/index.ts'
+import { recordOf } from '../admission-review.ts'
+import type { Verdict } from '../answer.ts'
+import { diffJson } from '../json-patch.ts'
+import { injectedResourceOf, injectionProblem } from '../multus/block-rules.ts'
+import type { InjectionWorld, PodInjectSettings } from '../world.ts'
+import { type Amounts, mastersOf, type PodObject, withAmounts } from './pod-resources.ts'
+
+// spec/webhooks.md §8, with what its §11 finds wanting put right: an annotation of the user is added to and not replaced, networks
+// of namespaces that nobody trusts are left out, attachments go by their own names, each reference counts.
+
+const keys = [annotationKeys.rdmaResourceInject, annotationKeys.networkResourceInject]
+
+/** A pod that is about to be created. */
+export interface PodSubject {
+  /** Of the request: the object may have none yet. */
+  readonly namespace: string
+  readonly object: PodObject
+}
+
+/** What is to be refused, with the remedy. */
+class InjectionRefusedError extends InvalidInputError {}
+
+/** Adds networks and resources to a pod that asks for them, or says why it cannot be given what it asks for. */
+export function injectIntoPod(pod: PodSubject, world: InjectionWorld, settings: PodInjectSettings): Verdict {
+  const warnings: string[] = []
+  try {
+    const networked = withNetworks(pod, world, settings, warnings)
+    const wanted = withSchedulingResources({ ...pod, object: networked }, world, settings)
+    return { kind: 'patch', patch: diffJson(pod.object, wanted), warnings }
+  } catch (error) {
+    if (!(error instanceof InvalidInputError)) throw error
+    return { kind: 'forbidden', message: `${error.message}; ${error.hint}` }
+  }
+}
+
+/** Step 1: networks by token, and the RDMA resources that go with them. */
+function withNetworks(
+  pod: PodSubject,
+  world: InjectionWorld,
+  settings: PodInjectSettings,
+  warnings: string[],
+): PodObject {
+  const found = tokenOf(pod, world)
+  if (found === undefined) return pod.object
+  const { key, token } = found
+  const chosen = configsOf(pod, found, world, settings, warnings)
+  for (const config of chosen) {
+    const problem = injectionProblem(config, key)
+    if (problem === undefined) continue
+    const { field, message, hint } = problem.error
+    const who = `SpiderMultusConfig ${config.metadata.namespace ?? ''}/${config.metadata.name}`
+    throw new InjectionRefusedError(
+      key,
+      token,
+      `selects ${who}, which is wrong in ${field}: ${message}`,
+      hint,
+    )
+  }
+  const amounts: Amounts = new Map(
+    chosen.map((config) => [injectedResourceOf(config), 1] as const).filter(([name]) => name !== ''),
+  )
+  const names = [...new Set(chosen.map((c) => `${c.metadata.namespace ?? ''}/${nadNameOf(c)}`))]
+  return withAmounts(withAnnotation(pod, names, warnings), amounts, 'limits')
+}
+
+interface Token {
+  readonly key: string
+  readonly token: string
+}
+
+/** The pod's own annotation counts before that of its namespace, also when it is empty; RDMA before plain networks. */
+function tokenOf({ object }: PodSubject, { namespace }: InjectionWorld): Token | undefined {
+  const own = annotationsOf(object)
+  for (const key of keys) {
+    const token = own[key] ?? namespace?.metadata.annotations?.[key]
+    if (token !== undefined) return { key, token }
+  }
+  return undefined
+}
+
+function configsOf(
+  pod: PodSubject,
+  { key, token }: Token,
+  world: InjectionWorld,
+  settings: PodInjectSettings,
+  warnings: string[],
+): readonly SpiderMultusConfig[] {
+  const { installNamespace, trustedNamespaces } = settings
+  const trusted = new Set([pod.namespace, installNamespace, ...trustedNamespaces])
+  const isTrusted = ({ metadata }: SpiderMultusConfig): boolean =>
+    trusted.has('*') || trusted.has(metadata.namespace ?? '')
+  const nameOf = ({ metadata }: SpiderMultusConfig): string => `${metadata.namespace ?? ''}/${metadata.name}`
+  const labelled = world.configs.filter(({ metadata }) => metadata.labels?.[key] === token)
+  const foreign = labelled.filter((config) => !isTrusted(config)).map(nameOf)
+  const chosen = labelled.filter(isTrusted)
+  if (chosen.length === 0) {
+    const others = foreign.length === 0 ? '' : ` but ${foreign.join(', ')} of namespaces that are not trusted`
+    const hint =
+      foreign.length === 0
+        ? `annotate a SpiderMultusConfig of namespace ${pod.namespace} or ${installNamespace} with ${key}, or remove it from the pod and its namespace`
+        : 'name their namespaces in the setting podResourceInject.trustedNamespaces, or remove the annotation'
+    throw new InjectionRefusedError(key, token, `selects no SpiderMultusConfig${others}`, hint)
+  }
+  if (foreign.length > 0)
+    warnings.push(`${key} "${token}": left out ${foreign.join(', ')}: their namespaces are not trusted`)
+  const sortKey = (config: SpiderMultusConfig): string => {
+    const { cniType = 'custom', macvlan, ipvlan, vlan, sriov } = config.spec
+    if (cniType === 'sriov') return String(recordOf(sriov)['resourceName'] ?? '')
+    const parent = { macvlan, ipvlan, vlan }[cniType as 'macvlan']
+    if (parent === undefined) return ''
+    return parent.master.length > 1 ? (parent.bond?.name ?? '') : (parent.master[0] ?? '')
+  }
+  const sorted = chosen.map((config) => ({ config, order: [sortKey(config), nameOf(config)].join('\0') }))
+  return sorted.sort((a, b) => (a.order < b.order ? -1 : 1)).map(({ config }) => config)
+}
+
+/** What the user wrote stays, and comes first. */
+function withAnnotation(pod: PodSubject, names: readonly string[], warnings: string[]): PodObject {
+  const before = annotationsOf(pod.object)[networksAnnotation] ?? ''
+  const selected = parseNetworkSelections(networksAnnotation, before, pod.namespace)
+  const there = new Set(selected.map(({ namespace, name }) => `${namespace}/${name}`))
+  const added = names.filter((name) => !there.has(name))
+  if (added.length === 0) return pod.object
+  if (selected.length > 0)
+    warnings.push(`${networksAnnotation}: kept what was there, and added ${added.join(', ')}`)
+  const isJson = /[[{"]/.test(before)
+  // The short form knows no names with dots.
+  const value =
+    isJson || added.some((name) => name.includes('.'))
+      ? JSON.stringify([...elementsOf(before, isJson, selected), ...added.map(elementOf)])
+      : [...(selected.length === 0 ? [] : [before.trim()]), ...added].join(',')
+  return annotated(pod.object, { [networksAnnotation]: value })
+}
+
+function elementsOf(
+  text: string,
+  isJson: boolean,
+  selected: readonly NetworkSelection[],
+): readonly unknown[] {
+  if (isJson) return JSON.parse(text) as readonly unknown[] // it was parsed as a list before
+  return selected.map((one) => ({
+    namespace: one.namespace,
+    name: one.name,
+    ...(one.interface === undefined ? {} : { interface: one.interface }),
+  }))
+}
+
+function elementOf(name: string): object {
+  const [namespace = '', attachment = ''] = name.split('/')
+  return { namespace, name: attachment }
+}
+
+/** Steps 2 and 3: the scheduler looks for a node that has the parent NICs, and free sub-interfaces. */
+function withSchedulingResources(
+  pod: PodSubject,
+  world: InjectionWorld,
+  { masterNics, subEniResource, installNamespace }: PodInjectSettings,
+): PodObject {
+  if (!masterNics && subEniResource === undefined) return pod.object
+  const annotations = annotationsOf(pod.object)
+  const read = (key: string, namespace: string) =>
+    parseNetworkSelections(key, annotations[key] ?? '', namespace)
+  const selected = [
+    ...read(defaultNetworkAnnotation, installNamespace),
+    ...read(networksAnnotation, pod.namespace),
+  ]
+  const byName = new Map(world.configs.map((c) => [`${c.metadata.namespace ?? ''}/${nadNameOf(c)}`, c]))
+  const referenced = selected.flatMap(({ namespace, name }) => byName.get(`${namespace}/${name}`) ?? [])
+  let { object } = pod
+  if (masterNics) {
+    const masters = [...new Set(referenced.flatMap(mastersOf))].sort()
+    object = withAmounts(object, new Map(masters.map((name) => [`spidernet.io/${name}-nic`, 1])), 'both')
+  }
+  const slots = referenced.filter(
+    ({ spec }) => spec.cniType === 'vlan' && spec.vlan?.vlanMode === 'auto',
+  ).length
+  if (subEniResource === undefined || slots === 0) return object
+  return withAmounts(object, new Map([[subEniResource, slots]]), 'both')
+}
+
+function annotationsOf(pod: PodObject): Readonly<Record<string, string | undefined>> {
+  const found = Object.entries(recordOf(recordOf(pod['metadata'])['annotations']))
+  return Object.fromEntries(found.filter((pair): pair is [string, string] => typeof pair[1] === 'string'))
+}
+
+function annotated(pod: PodObject, added: Readonly<Record<string, string>>): PodObject {
+  const metadata = recordOf(pod['metadata'])
+  const annotations = { ...recordOf(metadata['annotations']), ...added }
+  return { ...pod, metadata: { ...metadata, annotations } }
+}
