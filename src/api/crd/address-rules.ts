@@ -106,9 +106,9 @@ function insideSubnetRule(field: string): Rule {
 
 const subnetFamily = 'cidr(self.subnet).ip().family()'
 
-/** The member of the first route that `filter` keeps. The list of members comes first: of an item's own the length is lost. */
+/** The member of the first route that meets `filter`. Of an item that filter() keeps, the API server knows no length. */
 function firstBad(member: 'dst' | 'gw', filter: string): string {
-  return `self.routes.filter(r, ${filter}).map(r, r.${member})[0]`
+  return `self.routes[self.routes.map(r, ${filter}).indexOf(true)].${member}`
 }
 
 /** Rules of a spec with `subnet`: family, ranges, gateway, routes (P-04, P-08, P-10, P-13 to P-15). */
@@ -117,7 +117,7 @@ export const subnetRules: readonly Rule[] = [
     rule: '!has(self.ipVersion) || !isCIDR(self.subnet) || cidr(self.subnet).ip().family() == self.ipVersion',
     message: 'is not the family of spec.subnet: leave ipVersion out, it is filled from the subnet',
     messageExpression:
-      "string(self.ipVersion) + ' is not the family of ' + self.subnet + ': leave ipVersion out, it is filled from the subnet'",
+      "(self.ipVersion == 4 ? '4' : '6') + ' is not the family of ' + self.subnet + ': leave ipVersion out, it is filled from the subnet'",
     fieldPath: '.ipVersion',
   },
   insideSubnetRule('ips'),
