@@ -1,11 +1,13 @@
 #!/bin/sh
-# Builds each native/*.c into build/native/NAME, static and small. Needs only a C compiler.
+# Builds each native/*.c into a folder (build/native), static and small. Needs only a C compiler ($CC).
+# Usage: build-native.sh [FOLDER]
 set -eu
 cd "$(dirname "$0")/.."
-mkdir -p build/native
+folder=${1:-build/native}
+mkdir -p "$folder"
 for source in native/*.c; do
   [ -e "$source" ] || continue
-  target="build/native/$(basename "$source" .c)"
+  target="$folder/$(basename "$source" .c)"
   if [ ! -e "$target" ] || [ "$source" -nt "$target" ]; then
     "${CC:-cc}" -Os -static -s -Wall -Wextra -Werror -o "$target.$$.new" "$source"
     mv -f "$target.$$.new" "$target"

@@ -6,7 +6,7 @@ import test from 'node:test'
 import ts from 'typescript'
 
 const root = dirname(import.meta.dirname)
-const sources = globSync(['src/**/*.ts', 'scripts/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts'], {
+const sources = globSync(['src/**/*.ts', 'scripts/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'images/*.ts'], {
   cwd: root,
 }).sort()
 const product = sources.filter((file) => file.startsWith('src/') && !file.endsWith('.test.ts'))

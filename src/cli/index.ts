@@ -5,5 +5,6 @@
  */
 export type { Command, FlagHelp, Terminal } from './command.ts'
 export { type LabPort, type LabView, labCommands } from './lab-commands.ts'
+export { LabNotHereError, lazyLab } from './lazy-lab.ts'
 export { errorLines, exitCodes, runCli } from './run-cli.ts'
 export { terminalOn } from './terminal.ts'

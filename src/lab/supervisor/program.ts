@@ -1,18 +1,23 @@
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import type { LabPaths } from '../lab-paths.ts'
 import { nodePathsOf } from '../lab-paths.ts'
 import type { ChildSpec } from './child.ts'
 import { pkiFiles } from './pki.ts'
 
-/** Folder of the repository: bin scripts and built programs are found from it. */
-export const repositoryRoot: string = join(import.meta.dirname, '../../..')
+/** Folder of this code: `src/` of the repository, or JavaScript made from it, as images and the packed command line have. */
+const codeFolder = join(import.meta.dirname, '../..')
+const extension = extname(import.meta.filename)
+/** Folder of what is built from the sources; where there are none it was built before. */
+const buildFolder = extension === '.ts' ? join(codeFolder, '../build') : codeFolder
+/** Builds the native programs; there only beside sources. */
+export const nativeBuildScript: string = join(codeFolder, '../scripts/build-native.sh')
 
 export function binScript(name: string): string {
-  return join(repositoryRoot, 'src/bin', `${name}.ts`)
+  return join(codeFolder, 'bin', `${name}${extension}`)
 }
 
 export function nativeProgram(name: string): string {
-  return join(repositoryRoot, 'build/native', name)
+  return join(buildFolder, 'native', name)
 }
 
 /** Variables by which `lab down` finds processes of a lab, whatever became of their parents. */
@@ -36,7 +41,7 @@ export interface LabProgram {
 
 // Erasing the types of a source takes an engine of 30 MB that stays in the process. With its code in the cache, a process
 // never loads it. Beside the native programs: it belongs to this source, not to one lab.
-const compileCache = join(repositoryRoot, 'build/compile-cache')
+const compileCache = join(buildFolder, 'compile-cache')
 
 /** How the product's daemons are run, for memory (docs/performance.md). */
 const daemonFlags: Readonly<Record<'controller' | 'agent', readonly string[]>> = {

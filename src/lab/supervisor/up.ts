@@ -12,7 +12,7 @@ import { planTopology } from '../topology/plan.ts'
 import { findLabProcesses, labDown } from './down.ts'
 import { LabError } from './lab-error.ts'
 import { isSupervised, type LabState, readState } from './lab-state.ts'
-import { binScript, nativeProgram, repositoryRoot } from './program.ts'
+import { binScript, nativeBuildScript, nativeProgram } from './program.ts'
 
 /** What a person asked for. */
 export interface LabUpOptions {
@@ -156,7 +156,7 @@ async function buildNative(report: (line: string) => void, signal: AbortSignal):
   if (programs.every((name) => existsSync(nativeProgram(name)))) return
   report('building native programs')
   try {
-    await run('sh', [join(repositoryRoot, 'scripts/build-native.sh')], { signal })
+    await run('sh', [nativeBuildScript], { signal })
   } catch (cause) {
     const hint = 'Install a C compiler: apt-get install gcc libc6-dev'
     throw new LabError('Cannot build the native programs with scripts/build-native.sh', hint, { cause })

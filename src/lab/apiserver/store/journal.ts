@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { assert, OperationError, type Retry } from '../../../base/index.ts'
 
@@ -73,7 +74,9 @@ export class Journal implements DurableLog {
 
   /** @throws {JournalError} when the file cannot be opened */
   static async open(path: string, signal: AbortSignal): Promise<Journal> {
-    const worker = new Worker(new URL('./journal-worker.ts', import.meta.url), { workerData: path })
+    // Beside this file and of its kind: TypeScript here, JavaScript where types were erased.
+    const script = join(import.meta.dirname, `journal-worker${extname(import.meta.filename)}`)
+    const worker = new Worker(script, { workerData: path })
     try {
       const [first]: JournalReply[] = await once(worker, 'message', { signal })
       assert(first?.kind === 'loaded', 'the journal worker loads first')
