@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
+import { defaultProductConfig } from '../api/index.ts'
 import { InvalidInputError } from '../base/index.ts'
-import { parseAgentFlags } from './agent-flags.ts'
+import { parseAgentFlags, withAgentConfig } from './agent-flags.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'flags-'))
 const file = join(dir, 'file')
@@ -35,8 +36,28 @@ void test('parseAgentFlags() fills in the usual places', () => {
   assert.equal(parseAgentFlags([...args({ kubeconfig: undefined }), '--in-cluster']).kubeconfig, undefined)
 })
 
+void test('the controller is found by its Service, the socket in conf.yml, unless flags say otherwise', () => {
+  const env = { SPIDERPOOL_CONTROLLER_SERVICE_HOST: 'fd00::5', SPIDERPOOL_CONTROLLER_SERVICE_PORT: '5722' }
+  Object.assign(process.env, env)
+  try {
+    const flags = parseAgentFlags(args({ 'controller-url': undefined, 'health-port': '5710', config: file }))
+    assert.deepEqual(flags.controllerUrls, ['https://[fd00::5]:5722'])
+    assert.equal(flags.healthPort, 5710)
+    assert.equal(flags.configFile, file)
+    const config = { ...defaultProductConfig, ipamUnixSocketPath: '/run/other.sock' }
+    assert.equal(withAgentConfig(flags, config).socketPath, '/run/other.sock')
+    const given = parseAgentFlags(args({ socket: '/run/given.sock' }))
+    assert.equal(withAgentConfig(given, config).socketPath, '/run/given.sock')
+  } finally {
+    for (const name of Object.keys(env)) delete process.env[name]
+  }
+})
+
 const refused: readonly (readonly [string, Readonly<Record<string, string | undefined>>])[] = [
   ['--node', { node: undefined }],
+  ['--controller-url', { 'controller-url': undefined }],
+  ['--health-port', { 'health-port': '0' }],
+  ['--config', { config: join(dir, 'none') }],
   ['--node', { node: 'Node_1' }],
   ['--kubeconfig', { kubeconfig: undefined }],
   ['--kubeconfig', { kubeconfig: join(dir, 'none') }],

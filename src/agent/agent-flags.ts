@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { ProductConfig } from '../api/index.ts'
 import { InvalidInputError } from '../base/index.ts'
 import type { AgentOptions } from './agent.ts'
 
@@ -12,6 +13,10 @@ export interface AgentFlags extends AgentOptions {
   readonly controllerCa: string
   readonly tokenFile: string
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  /** `conf.yml` of the installation. */
+  readonly configFile?: string
+  /** --socket was given: the file cannot name another. */
+  readonly isSocketGiven: boolean
 }
 
 const text = { type: 'string' } as const
@@ -34,6 +39,8 @@ const known = {
   'cluster-network': text,
   namespace: text,
   'log-level': text,
+  config: text,
+  'health-port': text,
 } as const
 
 /** The flags of the agent, for its help. */
@@ -42,7 +49,12 @@ export const agentUsage: string = `Usage: agent --node NAME (--kubeconfig FILE |
   [--socket /var/run/spidernet/spiderpool.sock] [--spool-dir /var/lib/spiderpool/spool]
   [--journal-dir /var/lib/spiderpool/journal] [--cni-bin-dir /opt/cni/bin] [--cni-conf-dir /etc/cni/net.d]
   [--cache-dir /var/lib/cni] [--host-netns PATH] [--plugin-source FILE] [--plugin-path DIR[:DIR]]
-  [--cluster-network NS/NAME] [--namespace kube-system] [--log-level debug|info|warn|error]`
+  [--cluster-network NS/NAME] [--namespace kube-system] [--log-level debug|info|warn|error]
+  [--config FILE] [--health-port PORT]
+
+--controller-url is by default the Service of the controller: SPIDERPOOL_CONTROLLER_SERVICE_HOST and _PORT.
+--config is conf.yml of the installation: its socket is served when --socket is left out.
+--health-port serves GET /healthz and /readyz on 127.0.0.1, for probes.`
 
 /**
  * Reads the command line of the agent.
@@ -69,7 +81,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
   return {
     node: name('node', get('node')),
     ...(isInCluster ? {} : { kubeconfig: file('kubeconfig') }),
-    controllerUrls: get('controller-url').split(',').map(httpsUrl),
+    controllerUrls: get('controller-url', serviceUrl(process.env)).split(',').map(httpsUrl),
     controllerCa: file('controller-ca'),
     tokenFile: file('token-file'),
     socketPath: socket(path('socket', '/var/run/spidernet/spiderpool.sock')),
@@ -89,6 +101,9 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
       namespace,
     },
     logLevel: logLevel(values['log-level'] ?? 'info'),
+    ...(values.config === undefined ? {} : { configFile: file('config') }),
+    isSocketGiven: values.socket !== undefined,
+    ...(values['health-port'] === undefined ? {} : { healthPort: port(values['health-port']) }),
   }
 }
 
@@ -122,6 +137,25 @@ function existing(flag: string, value: string): string {
 function socket(value: string): string {
   if (Buffer.byteLength(value) <= 107) return value
   throw new InvalidInputError('--socket', value, 'is longer than 107 bytes', 'use a shorter path')
+}
+
+/** The Service of the controller, as Kubernetes names it to pods of the same namespace. */
+function serviceUrl(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const { SPIDERPOOL_CONTROLLER_SERVICE_HOST: host = '', SPIDERPOOL_CONTROLLER_SERVICE_PORT: servicePort } =
+    env
+  if (host === '' || servicePort === undefined) return undefined
+  return `https://${host.includes(':') ? `[${host}]` : host}:${servicePort}`
+}
+
+function port(value: string): number {
+  const number = Number(value)
+  if (/^\d{1,5}$/.test(value) && number >= 1 && number <= 65_535) return number
+  throw new InvalidInputError('--health-port', value, 'is no port', 'give a number from 1 to 65535')
+}
+
+/** What the installation's `conf.yml` says, where no flag says it. */
+export function withAgentConfig(flags: AgentFlags, config: ProductConfig): AgentFlags {
+  return flags.isSocketGiven ? flags : { ...flags, socketPath: socket(config.ipamUnixSocketPath) }
 }
 
 function httpsUrl(value: string): string {

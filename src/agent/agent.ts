@@ -6,6 +6,7 @@ import { createRunner, type Environment } from '../cni/index.ts'
 import type { KubeApi } from '../kube/index.ts'
 import { type BackgroundLoop, startLoop } from './background-loop.ts'
 import { Dispatcher } from './dispatch.ts'
+import { serveHealth } from './health.ts'
 import { IpamPlugin } from './ipam/ipam-plugin.ts'
 import { NodeReporter } from './ipam/node-reporter.ts'
 import { Journal } from './journal.ts'
@@ -34,6 +35,8 @@ export interface AgentOptions {
   /** Folders of the main plugins, searched after our own. */
   readonly pluginPath: readonly string[]
   readonly defaults: MetaDefaults
+  /** Probes are answered on this port of 127.0.0.1; absent: nowhere. */
+  readonly healthPort?: number
 }
 
 /** What the agent reaches the world through. */
@@ -97,9 +100,11 @@ export async function startAgent(options: AgentOptions, ports: AgentPorts): Prom
     throw error
   }
   const loops = startLoops(ports, parts)
+  const health = await serveHealth(options.healthPort, () => parts.reporter.notReady(), logger)
   logger.info('agent serves', { node: options.node, socket: options.socketPath })
   return {
     close: async () => {
+      await health?.close()
       await server.close(closeGraceMs)
       await Promise.all(loops.map((loop) => loop.close()))
       await events.close(2000)

@@ -2,6 +2,7 @@
  * Resource types, validation and RPC contracts, and the one source of the CRD manifests. Pure: text and data in, data out.
  * Types to know: `SpiderIpPool`, `SpiderIpBlock`, `AllocateRequest`. This room does no I/O.
  */
+
 export {
   type AccessRights,
   type AccessRule,
@@ -37,6 +38,11 @@ export { crdLimits } from './crd/limits.ts'
 export type { CrdManifest } from './crd/manifest.ts'
 export { blockOfCniType } from './crd/multus-kind.ts'
 export { shapeErrors } from './crd/shape-errors.ts'
+export {
+  defaultProductConfig,
+  type ProductConfig,
+  parseProductConfig,
+} from './install/product-config.ts'
 export {
   isDnsSubdomain,
   isEmptySelector,

@@ -5,16 +5,19 @@ import {
   machineNamespaces,
   parseAgentFlags,
   startAgent,
+  withAgentConfig,
 } from '../agent/index.ts'
-import { jsonLogger, OperationError, systemClock, systemRandom, toError } from '../base/index.ts'
-import { inClusterConfig, KubeClient, loadKubeconfig } from '../kube/index.ts'
+import { parseProductConfig } from '../api/index.ts'
+import { jsonLogger, type Logger, OperationError, systemClock, systemRandom, toError } from '../base/index.ts'
+import { inClusterConfig, KubeClient, loadKubeconfig, readYamlFile } from '../kube/index.ts'
 import { assertHostThreads, prepareNamespaces } from '../netlink/index.ts'
 import { createAllocatorClient } from '../rpc/index.ts'
 
 const threadCheckMs = 10_000
 
-async function main(flags: AgentFlags): Promise<void> {
-  const logger = jsonLogger(flags.logLevel, { process: 'agent', node: flags.node })
+async function main(given: AgentFlags): Promise<void> {
+  const logger = jsonLogger(given.logLevel, { process: 'agent', node: given.node })
+  const flags = await readConfig(given, logger)
   await prepareNamespaces()
   const access =
     flags.kubeconfig === undefined ? await inClusterConfig() : await loadKubeconfig(flags.kubeconfig)
@@ -43,6 +46,13 @@ async function main(flags: AgentFlags): Promise<void> {
   await agent.close()
   allocator.close()
   await kube.close()
+}
+
+async function readConfig(flags: AgentFlags, logger: Logger): Promise<AgentFlags> {
+  if (flags.configFile === undefined) return flags
+  const { config, warnings } = parseProductConfig(await readYamlFile(flags.configFile))
+  for (const warning of warnings) logger.warn(warning)
+  return withAgentConfig(flags, config)
 }
 
 function fail(error: Error): never {

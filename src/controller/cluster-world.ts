@@ -36,7 +36,7 @@ const ipamType = 'spiderpool'
 /** What the allocator sees of the cluster: caches for what an operator configures, the API server for what decides. */
 export class ClusterWorld implements AllocatorWorld {
   readonly versions: readonly IpVersion[]
-  readonly isStatefulSetSticky = true
+  readonly isStatefulSetSticky: boolean
   readonly installNamespace: string
   readonly #api: KubeApi
   readonly #caches: Caches
@@ -50,6 +50,7 @@ export class ClusterWorld implements AllocatorWorld {
     this.#caches = caches
     this.#clusterNetwork = options.clusterNetwork
     this.installNamespace = options.namespace
+    this.isStatefulSetSticky = options.enableStatefulSet
     this.versions = [...(options.enableIpv4 ? [4 as const] : []), ...(options.enableIpv6 ? [6 as const] : [])]
   }
 

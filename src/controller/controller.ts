@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
-import { leaderLeaseName } from '../api/index.ts'
+import { leaderLeaseName, parseProductConfig } from '../api/index.ts'
 import { type Logger, systemClock, systemRandom, toError } from '../base/index.ts'
 import {
   createEventRecorder,
@@ -8,6 +8,7 @@ import {
   inClusterConfig,
   KubeClient,
   loadKubeconfig,
+  readYamlFile,
   type Term,
 } from '../kube/index.ts'
 import { LedgerDeposedError } from '../ledger/index.ts'
@@ -18,12 +19,13 @@ import {
   type RunningServer,
   serveAllocator,
 } from '../rpc/index.ts'
+import type { WebhookTarget } from '../webhook/index.ts'
 import { admissionRoutes, installWebhooks } from './admission.ts'
 import { toRpcFailure } from './allocator/errors.ts'
 import { type Caller, createAuthenticator } from './authenticate.ts'
 import { type Caches, openCaches } from './caches.ts'
 import { Leadership, type LeadershipContext } from './leadership.ts'
-import { type ControllerOptions, webhookSettings } from './options.ts'
+import { type ControllerOptions, webhookSettings, withConfig } from './options.ts'
 
 const closeBudgetMs = 1_000
 const eventsBudgetMs = 300
@@ -35,10 +37,11 @@ const urlMark = ' at '
 
 /** Runs one controller replica until `signal` aborts. */
 export async function runController(
-  options: ControllerOptions,
+  given: ControllerOptions,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
+  const options = await readConfig(given, logger)
   const access = await (options.kubeconfig === undefined
     ? inClusterConfig()
     : loadKubeconfig(options.kubeconfig))
@@ -225,7 +228,7 @@ class Replica {
       let waitMs = webhookCheckMs
       try {
         const caBundle = Buffer.from(await readFile(options.caFile, 'utf8')).toString('base64')
-        const target = { kind: 'url' as const, baseUrl: options.url, caBundle }
+        const target = webhookTarget(options, caBundle)
         await installWebhooks(target, webhookSettings(options), api.background(), signal)
       } catch (error) {
         if (signal.aborted) return
@@ -235,4 +238,18 @@ class Replica {
       await systemClock.sleep(waitMs, signal).catch(() => undefined)
     }
   }
+}
+
+function webhookTarget({ webhookService, url }: ControllerOptions, caBundle: string): WebhookTarget {
+  return webhookService === undefined
+    ? { kind: 'url', baseUrl: url, caBundle }
+    : { kind: 'service', ...webhookService, caBundle }
+}
+
+/** Options after the installation's `conf.yml`. @throws {InvalidInputError} naming the key */
+async function readConfig(options: ControllerOptions, logger: Logger): Promise<ControllerOptions> {
+  if (options.configFile === undefined) return options
+  const { config, warnings } = parseProductConfig(await readYamlFile(options.configFile))
+  for (const warning of warnings) logger.warn(warning)
+  return withConfig(options, config)
 }

@@ -1,7 +1,15 @@
 import { parseArgs } from 'node:util'
+import type { ProductConfig } from '../api/index.ts'
 import { InvalidInputError, type LogLevel } from '../base/index.ts'
 import type { PodInjectSettings, WebhookSettings } from '../webhook/index.ts'
 import { parsePodInject, podInjectFlags, podInjectUsage } from './pod-inject-options.ts'
+
+/** A port of a Service. */
+export interface WebhookService {
+  readonly namespace: string
+  readonly name: string
+  readonly port: number
+}
 
 /** What the controller is started with. */
 export interface ControllerOptions {
@@ -27,6 +35,13 @@ export interface ControllerOptions {
   readonly guardDeletion: boolean
   /** undefined: pods are left alone. */
   readonly podInject: PodInjectSettings | undefined
+  /** Pods of a StatefulSet keep their addresses. */
+  readonly enableStatefulSet: boolean
+  readonly enableSpiderSubnet: boolean
+  /** `conf.yml` of the installation; undefined: there is none. */
+  readonly configFile: string | undefined
+  /** The API server reaches the webhooks by this Service; undefined: by `url`. */
+  readonly webhookService: WebhookService | undefined
   readonly leaseSeconds: number
   readonly scanSeconds: number
   readonly logLevel: LogLevel
@@ -40,7 +55,9 @@ const flags = {
   'tls-key': { type: 'string' },
   'webhook-ca': { type: 'string' },
   'webhook-url': { type: 'string' },
+  'webhook-service': { type: 'string' },
   namespace: { type: 'string' },
+  config: { type: 'string' },
   identity: { type: 'string' },
   'agent-account': { type: 'string' },
   'cluster-network': { type: 'string' },
@@ -59,7 +76,9 @@ export const controllerUsage = `Usage: controller --kubeconfig FILE | --in-clust
   --tls-cert FILE          serving certificate, PEM
   --tls-key FILE           its key, PEM
   --webhook-ca FILE        CA of the serving certificate, for the webhook configurations
-  --webhook-url URL        where the API server reaches this replica (https://HOST:PORT)
+  --webhook-url URL        where the API server and agents reach this replica (https://HOST:PORT)
+  --webhook-service NS/NAME:PORT  Service by which the API server reaches the webhooks (--webhook-url)
+  --config FILE            conf.yml of the installation: families and features
   --namespace NAME         namespace of the product ($SPIDERPOOL_NAMESPACE, kube-system)
   --identity NAME          name of this replica in the lease (host name)
   --agent-account NS/NAME  ServiceAccount of the agents (NAMESPACE/spiderpool-agent)
@@ -117,6 +136,10 @@ export function parseControllerOptions(
     enableIpv6: !values['disable-ipv6'],
     guardDeletion: values['guard-deletion'],
     podInject: parsePodInject(values, namespace),
+    enableStatefulSet: true,
+    enableSpiderSubnet: true,
+    configFile: values.config,
+    webhookService: parseService(values['webhook-service']),
     leaseSeconds: parseSeconds('--lease-seconds', values['lease-seconds'], 5, 300),
     scanSeconds: parseSeconds('--scan-seconds', values['scan-seconds'], 5, 86_400),
     logLevel: parseLogLevel(values['log-level']),
@@ -144,6 +167,41 @@ function parseListen(text: string): { readonly host: string; readonly port: numb
     )
   }
   return { host: match[1] ?? '', port }
+}
+
+/** What the installation's `conf.yml` says, where no flag says it. */
+export function withConfig(options: ControllerOptions, config: ProductConfig): ControllerOptions {
+  return {
+    ...options,
+    enableIpv4: options.enableIpv4 && config.enableIPv4,
+    enableIpv6: options.enableIpv6 && config.enableIPv6,
+    enableStatefulSet: config.enableStatefulSet,
+    enableSpiderSubnet: config.enableSpiderSubnet,
+    guardDeletion: options.guardDeletion || config.enableValidatingResourcesDeletedWebhook,
+    podInject: options.podInject ?? podInjectOf(config, options.namespace),
+  }
+}
+
+function podInjectOf(config: ProductConfig, installNamespace: string): PodInjectSettings | undefined {
+  const { enabled, namespacesExclude, namespacesInclude } = config.podResourceInject
+  if (!enabled) return undefined
+  return {
+    installNamespace,
+    excludedNamespaces: namespacesExclude,
+    includedNamespaces: namespacesInclude,
+    trustedNamespaces: [],
+    masterNics: false,
+  }
+}
+
+function parseService(text: string | undefined): WebhookService | undefined {
+  if (text === undefined) return undefined
+  const match = /^([a-z0-9][-a-z0-9]*)\/([a-z0-9][-a-z0-9]*):(\d{1,5})$/.exec(text)
+  const [, namespace = '', name = '', digits] = match ?? []
+  const port = Number(digits)
+  if (match !== null && port >= 1 && port <= 65_535) return { namespace, name, port }
+  const hint = 'write it as kube-system/spiderpool-controller:5722'
+  throw new InvalidInputError('--webhook-service', text, 'is not NAMESPACE/NAME:PORT', hint)
 }
 
 function parseNamespaced(field: string, text: string): string {
@@ -174,11 +232,11 @@ function parseLogLevel(text: string): LogLevel {
 
 /** What admission has to know of the options. */
 export function webhookSettings(options: ControllerOptions): WebhookSettings {
-  const { enableIpv4, enableIpv6, guardDeletion, podInject } = options
+  const { enableIpv4, enableIpv6, enableSpiderSubnet, guardDeletion, podInject } = options
   return {
     enableIPv4: enableIpv4,
     enableIPv6: enableIpv6,
-    enableSpiderSubnet: true,
+    enableSpiderSubnet,
     guardDeletion,
     ...(podInject === undefined ? {} : { podInject }),
   }

@@ -11,7 +11,7 @@ export {
   type TlsMaterial,
 } from './access/access.ts'
 export { ExecCredentialError } from './access/exec-credential.ts'
-export { type KubeconfigOptions, loadKubeconfig } from './access/kubeconfig.ts'
+export { type KubeconfigOptions, loadKubeconfig, readYamlFile } from './access/kubeconfig.ts'
 export { ApiError, type ApiFailure, type ApiReason } from './api-error.ts'
 export { type CacheOptions, type CacheTiming, createCache } from './cache.ts'
 export { type ElectionHandlers, type ElectionOptions, elect, type Term } from './elector.ts'

@@ -25,6 +25,14 @@ export interface KubeconfigOptions {
 }
 
 /**
+ * Reads a YAML file of at most 1 MiB.
+ * @throws {InvalidInputError} naming the file
+ */
+export async function readYamlFile(path: string): Promise<unknown> {
+  return parseYaml(await readSecret(path), path)
+}
+
+/**
  * Reads a kubeconfig file: client certificates, tokens and exec plugins; inline or in files. It and its files are read
  * again when they change, and when the server answers 401.
  *
