@@ -204,7 +204,7 @@ try {
   const before = lab.pids().get('controller') ?? 0
   const killedMs = performance.now()
   process.kill(before, 'SIGKILL')
-  const controllerUrl = `https://127.0.0.1:${(JSON.parse(readFileSync(join(lab.dir, 'state.json'), 'utf8')) as { controllerPort: number }).controllerPort}`
+  const controllerUrl = `https://127.0.0.1:${(JSON.parse(readFileSync(join(lab.dir, 'state.json'), 'utf8')) as { controllerPorts: number[] }).controllerPorts[0]}`
   const client = await agentClient(lab, api, controllerUrl)
   const readySeconds = await waitFor('a new controller answers', 120_000, async () => {
     const pid = lab.pids().get('controller')

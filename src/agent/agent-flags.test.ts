@@ -29,6 +29,8 @@ const args = (more: Readonly<Record<string, string | undefined>> = {}) =>
 void test('parseAgentFlags() fills in the usual places', () => {
   const flags = parseAgentFlags(args({ 'plugin-path': '/a:/b', 'host-netns': '/var/run/netns/n' }))
   assert.deepEqual(flags.controllerUrls, ['https://127.0.0.1:1', 'https://127.0.0.1:2'])
+  const repeated = parseAgentFlags([...args(), '--controller-url', 'https://[::1]:3'])
+  assert.deepEqual(repeated.controllerUrls, [...flags.controllerUrls, 'https://[::1]:3'])
   assert.deepEqual(flags.pluginPath, ['/a', '/b'])
   assert.equal(flags.hostNetns, '/var/run/netns/n')
   assert.deepEqual(flags.defaults, { clusterNetwork: 'kube-system/macvlan-ens192', namespace: 'kube-system' })

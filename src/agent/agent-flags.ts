@@ -24,7 +24,7 @@ const known = {
   node: text,
   kubeconfig: text,
   'in-cluster': { type: 'boolean' },
-  'controller-url': text,
+  'controller-url': { type: 'string', multiple: true },
   'controller-ca': text,
   'token-file': text,
   socket: text,
@@ -45,7 +45,7 @@ const known = {
 
 /** The flags of the agent, for its help. */
 export const agentUsage: string = `Usage: agent --node NAME (--kubeconfig FILE | --in-cluster)
-  --controller-url URL[,URL] --controller-ca FILE --token-file FILE
+  --controller-url URL[,URL] ... --controller-ca FILE --token-file FILE
   [--socket /var/run/spidernet/spiderpool.sock] [--spool-dir /var/lib/spiderpool/spool]
   [--journal-dir /var/lib/spiderpool/journal] [--cni-bin-dir /opt/cni/bin] [--cni-conf-dir /etc/cni/net.d]
   [--cache-dir /var/lib/cni] [--host-netns PATH] [--plugin-source FILE] [--plugin-path DIR[:DIR]]
@@ -81,7 +81,9 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
   return {
     node: name('node', get('node')),
     ...(isInCluster ? {} : { kubeconfig: file('kubeconfig') }),
-    controllerUrls: get('controller-url', serviceUrl(process.env)).split(',').map(httpsUrl),
+    controllerUrls: (values['controller-url'] ?? [get('controller-url', serviceUrl(process.env))])
+      .flatMap((value) => value.split(','))
+      .map(httpsUrl),
     controllerCa: file('controller-ca'),
     tokenFile: file('token-file'),
     socketPath: socket(path('socket', '/var/run/spidernet/spiderpool.sock')),

@@ -9,7 +9,7 @@ const { values } = parseArgs({
     nodes: { type: 'string' },
     kubeconfig: { type: 'string' },
     'api-port': { type: 'string' },
-    'controller-port': { type: 'string' },
+    'controller-ports': { type: 'string' },
   },
 })
 const stopping = new AbortController()

@@ -13,6 +13,7 @@ export interface LabPort {
       readonly nodes: readonly string[]
       readonly kubeconfig?: string
       readonly port?: number
+      readonly controllers?: number
     },
     report: (line: string) => void,
     signal: AbortSignal,
@@ -56,6 +57,7 @@ const defaultNodes = 'master,node1,node2'
 const defaultDir = '/var/lib/spiderpool-lab'
 const maxPings = 1000
 const maxPort = 65_535
+const maxControllers = 3
 
 /** The commands of the lab. `env` may name its folder: SPIDERPOOL_LAB_DIR. */
 export function labCommands(
@@ -79,7 +81,7 @@ type DirOf = (parsed: ParsedArgs) => string
 function upCommand(lab: LabPort, dirFlag: FlagHelp, dirOf: DirOf): Command {
   const command = {
     name: 'lab up',
-    usage: '[--nodes a,b,c] [--kubeconfig FILE] [--port N] [--dir DIR]',
+    usage: '[--nodes a,b,c] [--controllers N] [--kubeconfig FILE] [--port N] [--dir DIR]',
     summary: 'Starts a lab on this machine: API server, controller, and simulated nodes with their agents',
     flags: [
       { name: 'nodes', value: 'a,b,c', text: `names of the nodes (${defaultNodes})` },
@@ -87,6 +89,11 @@ function upCommand(lab: LabPort, dirFlag: FlagHelp, dirOf: DirOf): Command {
         name: 'kubeconfig',
         value: 'FILE',
         text: 'run the nodes against this API server, not an embedded one',
+      },
+      {
+        name: 'controllers',
+        value: 'N',
+        text: `replicas of the controller, of which one leads: 1 to ${maxControllers} (1)`,
       },
       { name: 'port', value: 'N', text: 'port of the embedded API server (16443, or a free one)' },
       dirFlag,
@@ -98,6 +105,7 @@ function upCommand(lab: LabPort, dirFlag: FlagHelp, dirOf: DirOf): Command {
     const nodes = (textFlag(parsed, 'nodes') ?? defaultNodes).split(',').map((name) => name.trim())
     const kubeconfig = textFlag(parsed, 'kubeconfig')
     const port = numberFlag(parsed, 'port', { least: 1, most: maxPort })
+    const controllers = numberFlag(parsed, 'controllers', { least: 1, most: maxControllers })
     if (kubeconfig !== undefined && port !== undefined) {
       const hint = 'leave one of them out: a port is for the embedded API server'
       throw new InvalidInputError('--port', port, 'does not go with --kubeconfig', hint)
@@ -107,6 +115,7 @@ function upCommand(lab: LabPort, dirFlag: FlagHelp, dirOf: DirOf): Command {
       nodes,
       ...(kubeconfig === undefined ? {} : { kubeconfig }),
       ...(port === undefined ? {} : { port }),
+      ...(controllers === undefined ? {} : { controllers }),
     }
     const started = await lab.up(options, (line) => terminal.note(`  ${line}`), signal)
     terminal.print(`The lab runs with nodes ${started.nodes.join(', ')}.`)

@@ -12,23 +12,21 @@ import {
   type Term,
 } from '../kube/index.ts'
 import { LedgerDeposedError } from '../ledger/index.ts'
-import {
-  type AllocatorHandlers,
-  NotLeaderError,
-  type Route,
-  type RunningServer,
-  serveAllocator,
-} from '../rpc/index.ts'
+import { type RunningServer, serveAllocator } from '../rpc/index.ts'
 import type { WebhookTarget } from '../webhook/index.ts'
 import { admissionRoutes, installWebhooks } from './admission.ts'
 import { toRpcFailure } from './allocator/errors.ts'
 import { type Caller, createAuthenticator } from './authenticate.ts'
 import { type Caches, openCaches } from './caches.ts'
+import { LeaderGate } from './leader-gate.ts'
 import { Leadership, type LeadershipContext } from './leadership.ts'
 import { type ControllerOptions, webhookSettings, withConfig } from './options.ts'
 
+/** A renewal each fifth of the lease; a candidate looks so often, so that a lease that is given back is taken at once. */
+const renewalsPerLease = 5
+const candidateLookMs = 500
 const closeBudgetMs = 1_000
-const eventsBudgetMs = 300
+const eventsBudgetMs = 200
 const webhookRetryMs = 2_000
 /** The leader looks so often whether the webhooks still are what they should be. */
 const webhookCheckMs = 60_000
@@ -45,39 +43,44 @@ export async function runController(
   const access = await (options.kubeconfig === undefined
     ? inClusterConfig()
     : loadKubeconfig(options.kubeconfig))
-  const api = new KubeClient(access, { userAgent: 'spiderpool-controller/0.1', logger })
+  const userAgent = 'spiderpool-controller/0.1'
+  const api = new KubeClient(access, { userAgent, logger })
+  // Connections of its own: a burst of calls, or calls that hang, must not hold up the renewal of the lease.
+  const leaseApi = new KubeClient(access, { userAgent, logger })
   const caches = openCaches(api, logger)
-  const replica = new Replica({ options, api, caches, logger })
+  const replica = new Replica({ options, api, leaseApi, caches, logger })
   try {
     await replica.run(signal)
   } finally {
     await caches.close()
-    await api.close()
+    await Promise.all([api.close(), leaseApi.close()])
   }
 }
 
 interface ReplicaParts {
   readonly options: ControllerOptions
   readonly api: KubeClient
+  readonly leaseApi: KubeClient
   readonly caches: Caches
   readonly logger: Logger
 }
 
 class Replica {
   readonly #parts: ReplicaParts
-  #leadership: Leadership | undefined
-  #leaderUrl: string | undefined
+  readonly #gate = new LeaderGate<Leadership>()
   /** Highest term that was met in the blocks: a deleted lease must not make us start again below it. */
   #metTerm = 0
 
   constructor(parts: ReplicaParts) {
     this.#parts = parts
     const { caches } = parts
-    caches.pods.onChange((old, now) => this.#leadership?.podChanged(old, now))
-    caches.pools.onChange((old, now) => this.#leadership?.poolChanged(old, now))
-    caches.reservedIps.onChange(() => this.#leadership?.reservationsChanged())
-    caches.networkAttachments.onChange((old, now) => this.#leadership?.networkAttachmentChanged(old, now))
-    caches.multusConfigs.onChange((_old, now) => this.#leadership?.multusConfigChanged(now))
+    caches.pods.onChange((old, now) => this.#gate.leadership?.podChanged(old, now))
+    caches.pools.onChange((old, now) => this.#gate.leadership?.poolChanged(old, now))
+    caches.reservedIps.onChange(() => this.#gate.leadership?.reservationsChanged())
+    caches.networkAttachments.onChange((old, now) =>
+      this.#gate.leadership?.networkAttachmentChanged(old, now),
+    )
+    caches.multusConfigs.onChange((_old, now) => this.#gate.leadership?.multusConfigChanged(now))
   }
 
   /** Ends when `signal` aborts, also before the caches are there. */
@@ -104,17 +107,17 @@ class Replica {
   }
 
   async #elect(signal: AbortSignal): Promise<void> {
-    const { options, api, logger } = this.#parts
+    const { options, leaseApi, logger } = this.#parts
     const { leaseSeconds, namespace, identity, url } = options
     await elect(
-      api,
+      leaseApi,
       {
         name: leaderLeaseName,
         namespace,
         identity: `${identity}${urlMark}${url}`,
         leaseSeconds,
-        renewMs: (leaseSeconds * 1_000) / 3,
-        retryMs: Math.min(2_000, leaseSeconds * 100),
+        renewMs: (leaseSeconds * 1_000) / renewalsPerLease,
+        retryMs: candidateLookMs,
         leastTerm: () => this.#metTerm,
         logger,
       },
@@ -123,7 +126,7 @@ class Replica {
         onLeader: (leader) => {
           const leaderUrl = leader?.split(urlMark)[1]
           // While this one does not serve yet, or not any more, an agent that is sent here would come back at once.
-          this.#leaderUrl = leaderUrl === url ? undefined : leaderUrl
+          this.#gate.noteLeader(leaderUrl === url ? undefined : leaderUrl)
         },
       },
       signal,
@@ -153,11 +156,11 @@ class Replica {
 
   async #leadUntilEnded(context: LeadershipContext, term: Term): Promise<void> {
     const leadership = await Leadership.start(context, term)
-    this.#leadership = leadership
+    this.#gate.open(leadership, term)
     try {
       await leadership.ended(term.signal)
     } finally {
-      this.#leadership = undefined
+      this.#gate.close()
       await leadership.close()
     }
   }
@@ -175,9 +178,10 @@ class Replica {
             port,
             tls: { cert, key },
             authenticate,
-            handlers: this.#handlers(),
+            handlers: this.#gate.handlers(),
+            requireServing: () => this.#gate.requireLeader(),
             routes: [
-              ...this.#probes(),
+              ...this.#gate.probes(),
               ...admissionRoutes(api, webhookSettings(options), this.#parts.caches),
             ],
             toFailure: toRpcFailure,
@@ -186,36 +190,6 @@ class Replica {
         )
       },
     )
-  }
-
-  #handlers(): AllocatorHandlers<Caller> {
-    const leader = (): Leadership => {
-      if (this.#leadership === undefined) throw new NotLeaderError(this.#leaderUrl)
-      return this.#leadership
-    }
-    return {
-      allocate: async (caller, request, signal) => leader().allocate(caller.node, request, signal),
-      release: async (caller, request, signal) => leader().release(caller.node, request, signal),
-      check: async (caller, request) => leader().check(caller.node, request),
-      nodeReport: async (caller, report) => leader().nodeReport(caller.node, report),
-    }
-  }
-
-  #probes(): readonly Route[] {
-    const probe = (path: string, isGood: () => boolean): Route => ({
-      method: 'GET',
-      path,
-      maxBodyBytes: 0,
-      deadlineMs: 1_000,
-      handle: () =>
-        Promise.resolve(isGood() ? { status: 200, body: 'ok\n' } : { status: 503, body: 'not ready\n' }),
-    })
-    const hasLeader = () => this.#leadership !== undefined || this.#leaderUrl !== undefined
-    return [
-      probe('/healthz', () => true),
-      probe('/readyz', hasLeader),
-      probe('/leading', () => this.#leadership !== undefined),
-    ]
   }
 
   /**

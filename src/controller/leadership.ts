@@ -43,7 +43,7 @@ const fullPoolScanMs = 1_000
 const sweepMs = 600_000
 const sweepBudgetMs = 300_000
 /** Views are written for so long after the lead is over; the next leader writes what is left. */
-const closeBudgetMs = 500
+const closeBudgetMs = 300
 
 /** What one time as leader is made of. */
 export interface LeadershipContext {
@@ -72,12 +72,14 @@ export class Leadership {
   readonly #reclaimQueue: Queue<string>
   readonly #multusQueue: Queue<string>
   readonly #timers: NodeJS.Timeout[] = []
+  readonly #term: Term
   #lastFullScanMs = 0
 
-  private constructor(context: LeadershipContext, ledger: Ledger) {
+  private constructor(context: LeadershipContext, ledger: Ledger, term: Term) {
     const { api, background, caches, clock, logger, options, events } = context
     this.#context = context
     this.#ledger = ledger
+    this.#term = term
     this.#world = new ClusterWorld(options, api, caches)
     const podEvents = {
       podEvent: (pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string) =>
@@ -113,7 +115,7 @@ export class Leadership {
     const { api, clock, random, logger } = context
     const store = new KubeBlockStore(api)
     const ledger = await Ledger.open({ store, term: term.number, clock, random, logger }, term.signal)
-    const leadership = new Leadership(context, ledger)
+    const leadership = new Leadership(context, ledger, term)
     leadership.#begin()
     return leadership
   }
@@ -275,6 +277,8 @@ export class Leadership {
     reconcile: (key: string, signal: AbortSignal) => Promise<number | undefined>,
   ): Queue<string> {
     const handle = async (key: string, signal: AbortSignal): Promise<Requeue> => {
+      // Woken after the lease is over: memory says nothing any more, also not that a pool is empty.
+      if (!this.#term.isOurs()) return { afterMs: reconcileDeadlineMs }
       const afterMs = await reconcile(key, signal)
       return afterMs === undefined ? 'settled' : { afterMs }
     }

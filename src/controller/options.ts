@@ -65,7 +65,7 @@ const flags = {
   'disable-ipv6': { type: 'boolean', default: false },
   'guard-deletion': { type: 'boolean', default: false },
   ...podInjectFlags,
-  'lease-seconds': { type: 'string', default: '15' },
+  'lease-seconds': { type: 'string', default: '10' },
   'scan-seconds': { type: 'string', default: '60' },
   'log-level': { type: 'string', default: 'info' },
 } as const
@@ -85,7 +85,7 @@ export const controllerUsage = `Usage: controller --kubeconfig FILE | --in-clust
   --cluster-network NS/NAME  network of the first NIC of pods that name none ($MULTUS_CLUSTER_NETWORK)
   --disable-ipv4, --disable-ipv6  hand out no addresses of this family
   --guard-deletion         refuse to delete pools and subnets whose addresses are in use
-${podInjectUsage}  --lease-seconds N        life of the leader's lease, 5 to 300 (15)
+${podInjectUsage}  --lease-seconds N        life of the leader's lease, 5 to 300 (10)
   --scan-seconds N         time between two full scans for leaked addresses, 5 to 86400 (60)
   --log-level LEVEL        debug, info, warn or error (info)
 `

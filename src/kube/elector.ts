@@ -10,7 +10,7 @@ import {
   toError,
 } from '../base/index.ts'
 import { ApiError } from './api-error.ts'
-import { type HoldWindow, holdWindow } from './hold-window.ts'
+import { type HoldWindow, holdWindow, waitWindow } from './hold-window.ts'
 import type { KubeApi, ObjectRef } from './kube-api.ts'
 
 export interface ElectionOptions {
@@ -20,6 +20,7 @@ export interface ElectionOptions {
   readonly identity: string
   readonly leaseSeconds: number
   readonly renewMs: number
+  /** A candidate looks so often: a lease that is given back is taken after that. */
   readonly retryMs: number
   /** Terms up to this one are known to be used, also when the lease has forgotten them (somebody deleted it). */
   readonly leastTerm?: () => number
@@ -35,6 +36,8 @@ export interface Term {
   readonly signal: AbortSignal
   /** False also when the process was frozen past the end of the lease and no timer has run yet. */
   isHeld(): boolean
+  /** As `isHeld`, and also while a term that was given up is brought to its end, before the lease is given back. */
+  isOurs(): boolean
 }
 
 export interface ElectionHandlers {
@@ -60,6 +63,10 @@ const maxForeignLeaseSeconds = 3600
 // A process that is told to end has two seconds; a lease that cannot be given back runs out.
 const releaseBudgetMs = 1000
 const requestBudgetMs = 5000
+// Of the lease: so that a renewal whose answer is lost leaves time for two more.
+const renewalPart = 0.25
+// An API server that is away is complained of once, and then so often.
+const complainEveryMs = 30_000
 
 /**
  * Takes part in the election of one leader through a Lease (coordination.k8s.io/v1) until `signal` aborts; then gives
@@ -91,6 +98,8 @@ interface Holding {
   window: HoldWindow
 }
 
+const over: HoldWindow = { remainingMs: () => 0 }
+
 class Elector {
   readonly #api: KubeApi
   readonly #options: ElectionOptions & { readonly logger: Logger }
@@ -101,6 +110,9 @@ class Elector {
   /** The lease of another as last seen to change, and since when by our clocks: theirs cannot be compared with. */
   #seen: { readonly version: string | undefined; readonly window: HoldWindow } | undefined
   #leader: string | undefined
+  /** Highest term that a lease was seen to have: somebody may delete the lease, and with it the count. */
+  #seenTerm = 0
+  #complainedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(
     api: KubeApi,
@@ -115,8 +127,11 @@ class Elector {
     this.#ref = { name: options.name, namespace: options.namespace }
   }
 
+  /** Until the next look at the lease; no longer than until the one of another has run out. */
   async pause(signal: AbortSignal): Promise<void> {
-    await this.#sleep(this.#options.retryMs * (0.8 + this.#random.next() * 0.4), signal)
+    const pauseMs = this.#options.retryMs * (0.8 + this.#random.next() * 0.4)
+    const leftMs = this.#seen?.window.remainingMs() ?? 0
+    await this.#sleep(leftMs > 0 ? Math.min(pauseMs, leftMs) : pauseMs, signal)
   }
 
   /** @returns undefined when another holds it, or the API server did not answer */
@@ -125,18 +140,19 @@ class Elector {
       using deadline = deadlineAfter(requestBudgetMs, signal)
       const budget = deadline.signal
       const lease = await this.#api.get<Lease>(resources.lease, this.#ref, budget)
-      if (lease !== undefined && !this.#isTakeable(lease)) return undefined
+      this.#seenTerm = Math.max(this.#seenTerm, transitionsOf(lease))
+      if (!(lease === undefined ? this.#isForgotten() : this.#isTakeable(lease))) return undefined
       const window = this.#window()
-      const term = Math.max(transitionsOf(lease), this.#options.leastTerm?.() ?? 0) + 1
+      const term = Math.max(this.#seenTerm, this.#options.leastTerm?.() ?? 0) + 1
       const taken =
         lease === undefined ? await this.#create(term, budget) : await this.#take(lease, term, budget)
+      this.#seen = undefined
+      this.#seenTerm = term
       return { lease: taken, term, window }
     } catch (error) {
-      if (signal.aborted) return undefined
       // A conflict is another candidate who was quicker.
-      if (!(error instanceof ApiError && error.status === 409)) {
-        this.#options.logger.warn('cannot take part in the election', { err: toError(error).message })
-      }
+      const isRace = error instanceof ApiError && error.status === 409
+      if (!signal.aborted && !isRace) this.#complain('cannot take part in the election', error)
       return undefined
     }
   }
@@ -144,11 +160,9 @@ class Elector {
   async lead(holding: Holding, signal: AbortSignal): Promise<void> {
     const { logger, identity } = this.#options
     const ended = new AbortController()
-    const term: Term = {
-      number: holding.term,
-      signal: ended.signal,
-      isHeld: () => !ended.signal.aborted && holding.window.remainingMs() > 0,
-    }
+    const isOurs = () => holding.window.remainingMs() > 0
+    const isHeld = () => !ended.signal.aborted && isOurs()
+    const term: Term = { number: holding.term, signal: ended.signal, isHeld, isOurs }
     logger.info('leading', { term: holding.term })
     this.#noteLeader(identity)
     const onAbort = () => ended.abort(signal.reason)
@@ -165,7 +179,9 @@ class Elector {
       await renewing
     }
     logger.info('no longer leading', { term: holding.term })
-    if (holding.window.remainingMs() > 0) await this.#release(holding)
+    const mayRelease = isOurs()
+    holding.window = over
+    if (mayRelease) await this.#release(holding)
   }
 
   /** Renews until `ended`, and ends it when the lease is lost or runs out. */
@@ -173,7 +189,7 @@ class Elector {
     const { renewMs, retryMs, logger } = this.#options
     const stop = (reason: string) => {
       if (ended.signal.aborted) return
-      holding.window = { remainingMs: () => 0 }
+      holding.window = over
       logger.warn('giving up the lead', { term: holding.term, reason })
       ended.abort(new DOMException(`the lease is lost: ${reason}`, 'AbortError'))
     }
@@ -197,7 +213,8 @@ class Elector {
 
   async #renew(holding: Holding, signal: AbortSignal): Promise<'renewed' | 'changed' | 'failed' | 'deposed'> {
     const window = this.#window()
-    using deadline = deadlineAfter(requestBudgetMs, signal)
+    const budgetMs = Math.min(requestBudgetMs, this.#options.leaseSeconds * 1000 * renewalPart)
+    using deadline = deadlineAfter(budgetMs, signal)
     const budget = deadline.signal
     try {
       holding.lease = await this.#patch(holding.lease, { renewTime: microTime() }, budget)
@@ -246,9 +263,17 @@ class Elector {
     }
   }
 
+  /** The lease is away. Whoever was seen to hold it may not know yet, and leads for as long as its lease would last. */
+  #isForgotten(): boolean {
+    return (this.#seen?.window.remainingMs() ?? 0) <= 0
+  }
+
   #isTakeable(lease: Lease): boolean {
     const { holderIdentity: holder, leaseDurationSeconds } = lease.spec ?? {}
-    if (holder === undefined || holder === '' || holder === this.#options.identity) return true
+    if (holder === undefined || holder === '' || holder === this.#options.identity) {
+      this.#seen = undefined
+      return true
+    }
     const version = lease.metadata.resourceVersion
     let seen = this.#seen
     if (seen === undefined || seen.version !== version) {
@@ -256,7 +281,7 @@ class Elector {
       const seconds = isSensible
         ? Math.min(leaseDurationSeconds, maxForeignLeaseSeconds)
         : this.#options.leaseSeconds
-      seen = { version, window: holdWindow(seconds * 1000) }
+      seen = { version, window: waitWindow(seconds * 1000) }
       this.#seen = seen
     }
     this.#noteLeader(holder)
@@ -298,6 +323,13 @@ class Elector {
 
   #window(): HoldWindow {
     return holdWindow(this.#options.leaseSeconds * 1000 * (1 - marginPart))
+  }
+
+  #complain(message: string, error: unknown): void {
+    const nowMs = performance.now()
+    if (nowMs - this.#complainedAtMs < complainEveryMs) return
+    this.#complainedAtMs = nowMs
+    this.#options.logger.warn(message, { err: toError(error).message })
   }
 
   #noteLeader(identity: string | undefined): void {

@@ -15,3 +15,12 @@ export function holdWindow(ms: number): HoldWindow {
     remainingMs: () => ms - Math.max(performance.now() - monotonicMs, Date.now() - wallMs),
   }
 }
+
+/**
+ * A window of `ms` from now, for one who waits for the lease of another to run out. It may end late, never early: a wall
+ * clock that is set forward, here, says nothing about the other's lease.
+ */
+export function waitWindow(ms: number): HoldWindow {
+  const monotonicMs = performance.now()
+  return { remainingMs: () => ms - (performance.now() - monotonicMs) }
+}

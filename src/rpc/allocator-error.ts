@@ -28,9 +28,13 @@ export class NotLeaderError extends OperationError {
   /** `https://host:port` of the leader; undefined when it is not known. */
   readonly leaderUrl: string | undefined
 
-  constructor(leaderUrl: string | undefined) {
+  constructor(leaderUrl: string | undefined, options?: ErrorOptions) {
     const place = leaderUrl === undefined ? 'no leader is known yet' : `the leader is ${leaderUrl}`
-    super(`Cannot allocate here: this replica does not lead, ${place}`, 'Repeat the call at the leader')
+    super(
+      `Cannot allocate here: this replica does not lead, ${place}`,
+      'Repeat the call at the leader',
+      options,
+    )
     this.leaderUrl = leaderUrl
   }
 }

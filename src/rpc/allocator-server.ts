@@ -39,6 +39,8 @@ export interface AllocatorServerOptions<Caller> extends Omit<ServerOptions, 'rou
   /** Finds who calls. An error of code `UNAUTHENTICATED` becomes 401; any other one 503, try again. */
   readonly authenticate: (token: string, signal: AbortSignal) => Promise<Caller>
   readonly handlers: AllocatorHandlers<Caller>
+  /** Throws `NotLeaderError` while this replica does not lead: then nobody waits for the API server to know the caller. */
+  readonly requireServing?: () => void
   /** Webhooks, health and metrics on the same port; not authenticated here. */
   readonly routes?: readonly Route[]
   /** Words a handler's error for the wire; undefined leaves it to the rules of this room. */
@@ -55,8 +57,13 @@ export async function serveAllocator<Caller>(
   options: AllocatorServerOptions<Caller>,
   logger: Logger,
 ): Promise<RunningServer> {
-  const { authenticate, handlers, routes = [], toFailure, ...server } = options
-  const serving = { authenticate, toFailure: toFailure ?? (() => undefined), logger }
+  const { authenticate, handlers, requireServing, routes = [], toFailure, ...server } = options
+  const serving = {
+    authenticate,
+    requireServing: requireServing ?? (() => undefined),
+    toFailure: toFailure ?? (() => undefined),
+    logger,
+  }
   const own = [
     rpcRoute(serving, {
       path: allocatorPaths.allocate,
@@ -91,6 +98,7 @@ export async function serveAllocator<Caller>(
 
 interface Serving<Caller> {
   readonly authenticate: (token: string, signal: AbortSignal) => Promise<Caller>
+  readonly requireServing: () => void
   readonly toFailure: (error: Error) => RpcFailure | undefined
   readonly logger: Logger
 }
@@ -120,7 +128,7 @@ function rpcRoute<Caller, Request>(serving: Serving<Caller>, method: RpcMethod<C
 }
 
 async function callerOf<Caller>(
-  { authenticate, logger }: Serving<Caller>,
+  { authenticate, requireServing, logger }: Serving<Caller>,
   request: RouteRequest,
   signal: AbortSignal,
 ): Promise<{ readonly caller: Caller } | RouteReply> {
@@ -133,6 +141,7 @@ async function callerOf<Caller>(
       details: `unauthenticated: ${hint}`,
     })
   }
+  requireServing()
   try {
     return { caller: await authenticate(token, signal) }
   } catch (thrown) {

@@ -48,6 +48,10 @@ export class SupervisedChild {
     this.#onChange = onChange
   }
 
+  get name(): string {
+    return this.#spec.name
+  }
+
   /** Undefined between an end and the next start. */
   get process(): LabProcess | undefined {
     return this.#process

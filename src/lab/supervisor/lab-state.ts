@@ -35,7 +35,7 @@ export interface LabState {
   /** The API server is not the lab's own. */
   readonly isExternal: boolean
   readonly apiPort: number
-  readonly controllerPort: number
+  readonly controllerPorts: readonly number[]
 }
 
 export function readBootId(): string {
@@ -68,7 +68,7 @@ export async function readState(paths: LabPaths): Promise<LabState | undefined> 
 function isState(value: unknown): value is LabState {
   if (typeof value !== 'object' || value === null) return false
   const state = value as Partial<Record<keyof LabState, unknown>> // checked key by key below
-  const isShaped = Array.isArray(state.processes) && Array.isArray(state.nodes)
+  const isShaped = [state.processes, state.nodes, state.controllerPorts].every(Array.isArray)
   const isNamed = typeof state.bootId === 'string' && typeof state.kubeconfig === 'string'
   return state.version === 1 && isShaped && isNamed && isObject(state.supervisor) && isObject(state.phase)
 }

@@ -34,7 +34,7 @@ export function drainCluster(state: LabState, signal: AbortSignal): Promise<read
  */
 export function leaveCluster(state: LabState, signal: AbortSignal): Promise<readonly string[]> {
   return withClient(state, cleanBudgetMs, signal, async (api, deadline) => {
-    await deleteWebhooks(api, state.controllerPort, deadline)
+    await deleteWebhooks(api, state.controllerPorts, deadline)
     const pods = await podsOf(api, state.nodes, deadline)
     for (const pod of pods) await deletePod(api, pod, { gracePeriodSeconds: 0 }, deadline)
     for (const name of state.nodes) {
@@ -91,8 +91,9 @@ interface WebhookConfiguration extends KubeObject {
   readonly webhooks?: readonly { readonly clientConfig?: { readonly url?: string } }[]
 }
 
-async function deleteWebhooks(api: KubeApi, port: number, signal: AbortSignal): Promise<void> {
-  const ours = `https://127.0.0.1:${port}/`
+async function deleteWebhooks(api: KubeApi, ports: readonly number[], signal: AbortSignal): Promise<void> {
+  const ours = ports.map((port) => `https://127.0.0.1:${port}/`)
+  const isOurUrl = (url: string | undefined) => ours.some((start) => url?.startsWith(start) === true)
   for (const [plural, kind] of [
     ['mutatingwebhookconfigurations', 'MutatingWebhookConfiguration'],
     ['validatingwebhookconfigurations', 'ValidatingWebhookConfiguration'],
@@ -101,7 +102,7 @@ async function deleteWebhooks(api: KubeApi, port: number, signal: AbortSignal): 
     const resource: Resource = { group, version: 'v1', plural, kind, namespaced: false }
     const { items } = await api.listAll<WebhookConfiguration>(resource, {}, signal)
     for (const { metadata, webhooks } of items) {
-      const isOurs = webhooks?.some(({ clientConfig }) => clientConfig?.url?.startsWith(ours) === true)
+      const isOurs = webhooks?.some(({ clientConfig }) => isOurUrl(clientConfig?.url))
       if (isOurs === true) await api.delete(resource, { name: metadata.name }, {}, signal)
     }
   }

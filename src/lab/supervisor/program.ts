@@ -36,7 +36,8 @@ export interface LabProgram {
   readonly kubeconfig: string
   readonly isExternal: boolean
   readonly apiPort: number
-  readonly controllerPort: number
+  /** One for each replica of the controller. */
+  readonly controllerPorts: readonly number[]
 }
 
 // Erasing the types of a source takes an engine of 30 MB that stays in the process. With its code in the cache, a process
@@ -83,20 +84,26 @@ export function apiserverSpec(lab: LabProgram): ChildSpec {
   return childSpec(lab, 'lab-apiserver', 'lab-apiserver', args)
 }
 
-function controllerUrl(lab: LabProgram): string {
-  return `https://127.0.0.1:${lab.controllerPort}`
+const controllerUrl = (port: number): string => `https://127.0.0.1:${port}`
+
+/** All replicas of the controller: `controller`, `controller-2`, ... */
+export function controllerSpecs(lab: LabProgram): readonly ChildSpec[] {
+  return lab.controllerPorts.map((port, index) =>
+    controllerSpec(lab, index === 0 ? 'controller' : `controller-${index + 1}`, port),
+  )
 }
 
-export function controllerSpec(lab: LabProgram): ChildSpec {
+function controllerSpec(lab: LabProgram, name: string, port: number): ChildSpec {
   const pki = pkiFiles(lab.paths)
-  return childSpec(lab, 'controller', 'controller', [
+  return childSpec(lab, name, 'controller', [
     ...['--kubeconfig', lab.paths.controllerKubeconfig],
-    ...['--listen', `127.0.0.1:${lab.controllerPort}`],
+    ...['--identity', name],
+    ...['--listen', `127.0.0.1:${port}`],
     ...['--tls-cert', pki.controllerCert],
     ...['--tls-key', pki.controllerKey],
     ...['--namespace', systemNamespace],
     ...['--webhook-ca', pki.ca],
-    ...['--webhook-url', controllerUrl(lab)],
+    ...['--webhook-url', controllerUrl(port)],
     ...['--cluster-network', defaultNetwork],
   ])
 }
@@ -106,7 +113,7 @@ export function agentSpec(lab: LabProgram, node: string): ChildSpec {
   return childSpec(lab, `agent-${node}`, 'agent', [
     ...['--node', node],
     ...['--kubeconfig', paths.kubeconfig],
-    ...['--controller-url', controllerUrl(lab)],
+    ...lab.controllerPorts.flatMap((port) => ['--controller-url', controllerUrl(port)]),
     ...['--controller-ca', pkiFiles(lab.paths).ca],
     ...['--token-file', paths.token],
     ...['--socket', paths.socket],

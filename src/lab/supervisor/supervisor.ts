@@ -25,7 +25,7 @@ import { createPki, kubeconfigText, pkiFiles } from './pki.ts'
 import {
   agentSpec,
   apiserverSpec,
-  controllerSpec,
+  controllerSpecs,
   type LabProgram,
   nativeProgram,
   systemNamespace,
@@ -41,7 +41,8 @@ export interface SupervisorOptions {
   /** Of another API server; the lab's own is not started then. */
   readonly kubeconfig?: string
   readonly apiPort: number
-  readonly controllerPort: number
+  /** One for each replica of the controller. */
+  readonly controllerPorts: readonly number[]
 }
 
 const apiBudgetMs = 60_000
@@ -90,13 +91,13 @@ class Supervisor {
       kubeconfig: options.kubeconfig ?? paths.kubeconfig,
       isExternal: options.kubeconfig !== undefined,
       apiPort: options.apiPort,
-      controllerPort: options.controllerPort,
+      controllerPorts: options.controllerPorts,
     }
     this.#logger = logger
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { paths, isExternal, controllerPort } = this.#lab
+    const { paths, isExternal, controllerPorts } = this.#lab
     await this.#step('folders', () => makeFolders(paths, this.#lab.nodes))
     await this.#step('certificates', () => createPki(paths))
     await this.#step('virtual switch and nodes', async () => {
@@ -127,8 +128,10 @@ class Supervisor {
     await this.#step('tokens', () => this.#retry((s) => tokens.issueDue(s), signal))
     await writeKubeconfigs(this.#lab, access, signal)
     await this.#step('compiled code', () => warm)
-    this.#launch(controllerSpec(this.#lab))
-    await this.#step('controller', () => untilListening(controllerPort, apiBudgetMs, signal))
+    for (const spec of controllerSpecs(this.#lab)) this.#launch(spec)
+    await this.#step('controller', () =>
+      Promise.all(controllerPorts.map((port) => untilListening(port, apiBudgetMs, signal))),
+    )
     await this.#step('default networks', () => this.#retry((s) => createDefaultNetworks(client, s), signal))
     for (const node of this.#lab.nodes) this.#launch(agentSpec(this.#lab, node))
     this.#launch(worldSpec(this.#lab))
@@ -194,7 +197,7 @@ class Supervisor {
   }
 
   #writeState(): void {
-    const { paths, nodes, kubeconfig, isExternal, apiPort, controllerPort } = this.#lab
+    const { paths, nodes, kubeconfig, isExternal, apiPort, controllerPorts } = this.#lab
     const self = readProcessId(process.pid)
     if (self === undefined) return
     const processes = this.#children.map((child) => child.process).filter((id) => id !== undefined)
@@ -209,7 +212,7 @@ class Supervisor {
       kubeconfig,
       isExternal,
       apiPort,
-      controllerPort,
+      controllerPorts,
     }
     this.#stateWrites = this.#stateWrites
       .then(() => writeState(paths, state))
@@ -217,10 +220,11 @@ class Supervisor {
   }
 }
 
-/** The API server and the controller were started first and end last; agents end together. */
+/** The API server and the controllers were started first and end last; agents end together. */
 function groupsInReverse(children: readonly SupervisedChild[]): readonly (readonly SupervisedChild[])[] {
-  const servers = children.slice(0, 2).map((child) => [child])
-  return [children.slice(2), ...servers.toReversed()]
+  const rank = ({ name }: SupervisedChild) =>
+    name === 'lab-apiserver' ? 2 : Number(/^controller(-\d+)?$/.test(name))
+  return [0, 1, 2].map((wanted) => children.filter((child) => rank(child) === wanted))
 }
 
 async function makeFolders(paths: LabPaths, nodes: readonly string[]): Promise<void> {

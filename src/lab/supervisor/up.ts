@@ -22,6 +22,8 @@ export interface LabUpOptions {
   readonly kubeconfig?: string
   /** Port of the embedded API server; absent: 16443, or any free one. */
   readonly port?: number
+  /** Replicas of the controller; absent: 1. */
+  readonly controllers?: number
 }
 
 /** A lab that runs. */
@@ -64,11 +66,11 @@ export async function labUp(
   await refuseOrClear(paths, report)
   await buildNative(report, signal)
   const apiPort = await choosePort(options.port)
-  const controllerPort = await freePort(0)
+  const controllerPorts = await freePorts(options.controllers ?? 1)
   await mkdir(paths.logsDir, { recursive: true, mode: 0o700 })
   const supervisor = startSupervisor(paths, [
     ...['--dir', paths.dir, '--nodes', options.nodes.join(',')],
-    ...['--api-port', String(apiPort), '--controller-port', String(controllerPort)],
+    ...['--api-port', String(apiPort), '--controller-ports', controllerPorts.join(',')],
     ...(kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig]),
   ])
   try {
@@ -183,6 +185,12 @@ function freePort(wanted: number): Promise<number> {
     server.close(() => resolve(port))
   })
   return promise
+}
+
+async function freePorts(count: number): Promise<readonly number[]> {
+  const ports = new Set<number>()
+  while (ports.size < count) ports.add(await freePort(0))
+  return [...ports]
 }
 
 interface StartedSupervisor {

@@ -68,10 +68,10 @@ function required(values: Values, name: string): string {
   throw new InvalidInputError(`--${name}`, value, 'is missing', 'it is started by: spiderpoolctl lab up')
 }
 
-function requiredPort(values: Values, name: string): number {
-  const port = Number(required(values, name))
+function portOf(name: string, text: string): number {
+  const port = Number(text)
   if (Number.isInteger(port) && port > 0 && port < 65_536) return port
-  throw new InvalidInputError(`--${name}`, values[name], 'is no port', 'give a number from 1 to 65535')
+  throw new InvalidInputError(`--${name}`, text, 'is no port', 'give a number from 1 to 65535')
 }
 
 /** Reads the flags of `lab-world`. @throws {InvalidInputError} when one is missing */
@@ -90,8 +90,10 @@ export function parseSupervisorOptions(values: Values): SupervisorOptions {
   return {
     dir: required(values, 'dir'),
     nodes: required(values, 'nodes').split(','),
-    apiPort: requiredPort(values, 'api-port'),
-    controllerPort: requiredPort(values, 'controller-port'),
+    apiPort: portOf('api-port', required(values, 'api-port')),
+    controllerPorts: required(values, 'controller-ports')
+      .split(',')
+      .map((port) => portOf('controller-ports', port)),
     ...(typeof kubeconfig === 'string' ? { kubeconfig } : {}),
   }
 }
