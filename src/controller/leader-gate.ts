@@ -1,6 +1,12 @@
 import { deadlineAfter } from '../base/index.ts'
 import type { Term } from '../kube/index.ts'
-import { type AllocatorHandlers, leaderHeader, NotLeaderError, type Route } from '../rpc/index.ts'
+import {
+  type AllocatorHandlers,
+  leaderHeader,
+  leadingPath,
+  NotLeaderError,
+  type Route,
+} from '../rpc/index.ts'
 import type { Caller } from './authenticate.ts'
 import type { Leadership } from './leadership.ts'
 
@@ -71,7 +77,7 @@ export class LeaderGate<L extends Leading> {
     return [
       probe('/healthz', () => true),
       probe('/readyz', () => isLeading() || this.#leaderUrl !== undefined),
-      probe('/leading', isLeading),
+      probe(leadingPath, isLeading),
     ]
   }
 

@@ -20,10 +20,22 @@ class LeaseServer {
   version = 1
   isDown = false
   patches = 0
+  /** A status to refuse a request with, or to carry it out and lose the answer. */
+  trouble: ((seen: Seen) => number | 'answer-lost' | undefined) | undefined
 
   constructor() {
     this.api.always((seen, response) => {
       if (this.isDown) return true
+      const trouble = this.trouble?.(seen)
+      if (trouble === 'answer-lost') {
+        this.write(seen, (seen.body as { spec: Spec }).spec)
+        response.destroy()
+        return true
+      }
+      if (trouble !== undefined) {
+        sendStatus(response, trouble, 'Trouble')
+        return true
+      }
       if (seen.method === 'GET') {
         if (this.spec === undefined) sendStatus(response, 404, 'NotFound')
         else sendJson(response, 200, this.lease())
@@ -31,6 +43,7 @@ class LeaseServer {
       }
       const body = seen.body as { metadata: { resourceVersion?: string }; spec: Spec }
       if (seen.method === 'POST' && this.spec !== undefined) sendStatus(response, 409, 'AlreadyExists')
+      else if (seen.method === 'PATCH' && this.spec === undefined) sendStatus(response, 404, 'NotFound')
       else if (seen.method === 'PATCH' && body.metadata.resourceVersion !== String(this.version)) {
         sendStatus(response, 409, 'Conflict')
       } else {
@@ -69,6 +82,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   server.isDown = false
+  server.trouble = undefined
   for (const stop of stops) stop.abort(new DOMException('the test is over', 'AbortError'))
   await Promise.all(runs)
   await client.close()
@@ -225,4 +239,154 @@ void test('terms grow strictly over many candidates, and no two hold at one time
   await until(() => numbers.length >= 12, 'twelve terms')
   assert.equal(most, 1)
   for (let i = 1; i < numbers.length; i += 1) assert.ok((numbers[i] ?? 0) > (numbers[i - 1] ?? 0))
+})
+
+/** Stands still as under SIGSTOP: no timer runs, no answer is read. */
+function freeze(ms: number): void {
+  const end = performance.now() + ms
+  while (performance.now() < end) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+void test('a frozen leader that wakes after another took the lease leaves it alone', async () => {
+  const one = candidate('one')
+  await until(() => one.terms.length === 1, 'one leads')
+  freeze(1100)
+  server.version += 1
+  server.spec = { holderIdentity: 'other', leaseTransitions: 2, leaseDurationSeconds: 3600 }
+  const [term] = one.terms
+  assert.deepEqual([term?.isHeld(), term?.isOurs()], [false, false], 'before anything else ran')
+  await until(() => term?.signal.aborted === true, 'the term ends', 500)
+  await sleep(200)
+  assert.equal(server.spec.holderIdentity, 'other')
+  assert.equal(one.terms.length, 1)
+})
+
+void test('a frozen leader that wakes before anybody took the lease leads on, in this term or a higher one', async () => {
+  const one = candidate('one')
+  await until(() => one.terms.length === 1, 'one leads')
+  freeze(1100)
+  await until(() => one.terms.at(-1)?.isHeld() === true, 'it leads')
+  assert.equal(one.terms.at(-1)?.number, server.spec?.leaseTransitions)
+})
+
+void test('a lease is not taken early when the wall clock is set forward, nor late when it is set back', async (t) => {
+  const realNow = Date.now.bind(Date)
+  for (const jumpMs of [3_600_000, -3_600_000]) {
+    server.version += 1
+    server.spec = { holderIdentity: `dead${jumpMs}`, leaseTransitions: 3, leaseDurationSeconds: 1 }
+    const startMs = performance.now()
+    const one = candidate('one')
+    await sleep(100)
+    const clock = t.mock.method(Date, 'now', () => realNow() + jumpMs)
+    await until(() => one.terms.length === 1, 'one leads')
+    const tookMs = performance.now() - startMs
+    clock.mock.restore()
+    assert.ok(tookMs >= 950 && tookMs < 5000, `${jumpMs}: ${tookMs}`)
+    one.stop.abort()
+    await one.run
+  }
+})
+
+void test('a leader whose wall clock is set forward holds nothing until it renewed, and leads on', async (t) => {
+  const one = candidate('one')
+  await until(() => one.terms.length === 1, 'one leads')
+  const realNow = Date.now.bind(Date)
+  t.mock.method(Date, 'now', () => realNow() + 3_600_000)
+  assert.equal(one.terms[0]?.isHeld(), false)
+  await until(() => one.terms.at(-1)?.isHeld() === true, 'it leads')
+})
+
+void test('a leader whose wall clock is set back stops in time all the same', async (t) => {
+  const one = candidate('one')
+  await until(() => one.terms.length === 1, 'one leads')
+  await until(() => server.patches >= 2, 'a renewal')
+  const startMs = performance.now()
+  server.isDown = true
+  const realNow = Date.now.bind(Date)
+  t.mock.method(Date, 'now', () => realNow() - 3_600_000)
+  await until(() => one.terms[0]?.signal.aborted === true, 'the term ends')
+  assert.ok(performance.now() - startMs < 950)
+})
+
+for (const trouble of ['answer-lost', 403, 409, 429, 500] as const) {
+  void test(`renewals that end with ${trouble} for a while do not end the term`, async () => {
+    const one = candidate('one')
+    await until(() => one.terms.length === 1, 'one leads')
+    let left = 4
+    server.trouble = (seen) => (seen.method === 'PATCH' && left-- > 0 ? trouble : undefined)
+    await until(() => left < 0, 'the trouble passes')
+    await until(() => server.patches > 2, 'renewals go on')
+    assert.equal(one.terms[0]?.isHeld(), true)
+    assert.equal(one.terms.length, 1)
+  })
+}
+
+void test('a leader that is refused for good stops before its lease ends', async () => {
+  const one = candidate('one')
+  await until(() => one.terms.length === 1, 'one leads')
+  const startMs = performance.now()
+  server.trouble = () => 403
+  await until(() => one.terms[0]?.signal.aborted === true, 'the term ends')
+  assert.ok(performance.now() - startMs < 950)
+})
+
+for (const trouble of ['answer-lost', 403, 500] as const) {
+  void test(`a lease that could not be taken because of ${trouble} is taken later`, async () => {
+    server.spec = { leaseTransitions: 5 }
+    let left = 3
+    server.trouble = (seen) => (seen.method === 'PATCH' && left-- > 0 ? trouble : undefined)
+    const one = candidate('one')
+    await until(() => one.terms.length === 1, 'one leads')
+    const [term] = one.terms
+    assert.equal(term?.number, server.spec.leaseTransitions)
+    assert.ok((term?.number ?? 0) >= 6)
+  })
+}
+
+void test('a lease that somebody deletes goes back to its leader, in a higher term; a candidate that knew him waits', async () => {
+  const one = candidate('one')
+  await until(() => one.terms.length === 1, 'one leads')
+  const two = candidate('two')
+  await sleep(150)
+  server.spec = undefined
+  await until(() => one.terms.length === 2, 'one leads again')
+  assert.equal(two.terms.length, 0)
+  assert.deepEqual(
+    one.terms.map(({ number }) => number),
+    [1, 2],
+  )
+})
+
+void test('a lease deleted by somebody whose leader is dead too is made anew when it would have ended', async () => {
+  server.spec = { holderIdentity: 'dead', leaseTransitions: 7, leaseDurationSeconds: 1 }
+  const startMs = performance.now()
+  const one = candidate('one')
+  await sleep(100)
+  server.spec = undefined
+  await until(() => one.terms.length === 1, 'one leads')
+  assert.ok(performance.now() - startMs >= 950)
+  assert.equal(one.terms[0]?.number, 8)
+})
+
+void test('a term that is given up is ours until the lease goes back, and not any more from then on', async () => {
+  const seen: (boolean | undefined)[] = []
+  const terms: Term[] = []
+  const one = candidate('one', {
+    lead: async (term) => {
+      terms.push(term)
+      await new Promise((resolve) => term.signal.addEventListener('abort', resolve))
+      seen.push(term.isHeld(), term.isOurs())
+    },
+  })
+  await until(() => terms.length === 1, 'one leads')
+  server.trouble = (request) => {
+    const { spec } = request.body as { spec: Spec }
+    if (spec.holderIdentity === null) seen.push(terms[0]?.isOurs())
+    return undefined
+  }
+  one.stop.abort()
+  await one.run
+  assert.deepEqual(seen, [false, true, false])
 })

@@ -20,12 +20,14 @@ import {
   systemRandom,
   toError,
 } from '../base/index.ts'
-import { AllocatorError, leaderHeader, tryAgainCode } from './allocator-error.ts'
-import { type HttpsReply, postHttps } from './https-call.ts'
+import { AllocatorError, leaderHeader, leadingPath, tryAgainCode } from './allocator-error.ts'
+import { callHttps, type HttpsReply } from './https-call.ts'
+import { LeaderFinder } from './leader-finder.ts'
 import { parseAllocateResponse, parseFailure } from './messages.ts'
+import { type Place, Replicas, type Resolve } from './replicas.ts'
 
 export interface AllocatorClientOptions {
-  /** `https://host:port` of the controller's replicas, or of a name for all of them. */
+  /** `https://host:port` of the controller's replicas, or of a name for all of them: each of its addresses is asked. */
   readonly urls: readonly string[]
   /** PEM of the authority, or a file with it, which is read again when it changes. */
   readonly ca: { readonly pem: string } | { readonly file: string }
@@ -36,6 +38,7 @@ export interface AllocatorClientOptions {
   readonly logger: Logger
   readonly random?: Random
   readonly tryMs?: number
+  readonly resolve?: Resolve
 }
 
 /** The allocator as an agent asks it. Every call may be repeated without harm, so all are, within the time given. */
@@ -67,7 +70,7 @@ type Outcome =
   | {
       readonly kind: 'again'
       readonly failure: RpcFailure
-      readonly leader?: string
+      readonly leader?: Place
       readonly retryAfterMs?: number
     }
   | { readonly kind: 'refused'; readonly failure: RpcFailure }
@@ -75,22 +78,20 @@ type Outcome =
 class Client implements AllocatorClient {
   readonly #options: AllocatorClientOptions
   readonly #random: Random
-  readonly #urls: readonly string[]
+  readonly #replicas: Replicas
+  readonly #finder: LeaderFinder
   #agent: https.Agent | undefined
   #caStamp = ''
   #caCheckedAtMs = 0
-  #target: string
-  #nextUrl = 0
   #calls = 0
 
   constructor(options: AllocatorClientOptions) {
     this.#options = options
     this.#random = options.random ?? systemRandom
-    this.#urls = options.urls.map((url, index) => checkUrl(url, `urls[${index}]`))
-    const [first] = this.#urls
-    if (first === undefined)
-      throw new InvalidInputError('urls', [], 'is empty', 'give the URL of the controller')
-    this.#target = first
+    const replicas = new Replicas(options.urls, options.servername, options.resolve)
+    const ask = (place: Place, signal: AbortSignal) => this.#askLeader(place, signal)
+    this.#replicas = replicas
+    this.#finder = new LeaderFinder({ replicas, ask, clock: systemClock, random: this.#random })
   }
 
   async allocate(request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
@@ -117,6 +118,7 @@ class Client implements AllocatorClient {
   }
 
   close(): void {
+    this.#finder.close()
     this.#agent?.destroy()
     this.#agent = undefined
   }
@@ -138,16 +140,17 @@ class Client implements AllocatorClient {
     const backoff = new Backoff({ firstMs: 50, capMs: 2000 }, this.#random)
     let hops = 0
     for (;;) {
-      const outcome = await this.#try(call, endMs - performance.now(), signal)
+      const target = this.#replicas.current
+      const outcome = await this.#try(call, { target, leftMs: endMs - performance.now() }, signal)
       if (outcome.kind === 'done') return outcome.body as T
       if (outcome.kind === 'refused') throw new AllocatorError(outcome.failure)
       if (outcome.leader !== undefined && hops < maxHopsInARow) {
         hops += 1
-        this.#target = outcome.leader
+        this.#replicas.follow(outcome.leader)
         continue
       }
       hops = 0
-      this.#turn()
+      this.#replicas.turnFrom(target)
       const waitMs = Math.max(backoff.nextMs(), outcome.retryAfterMs ?? 0)
       this.#options.logger.debug('allocator call to be repeated', {
         path: call.path,
@@ -168,34 +171,55 @@ class Client implements AllocatorClient {
     return isDeadline ? new AllocatorError(failure) : reason
   }
 
-  #turn(): void {
-    this.#nextUrl = (this.#nextUrl + 1) % this.#urls.length
-    this.#target = this.#urls[this.#nextUrl] ?? this.#target
-  }
-
-  async #try<T>(call: Call<T>, leftMs: number, signal: AbortSignal): Promise<Outcome> {
+  async #try<T>(
+    call: Call<T>,
+    { target, leftMs }: { readonly target: Place; readonly leftMs: number },
+    signal: AbortSignal,
+  ): Promise<Outcome> {
     const attempt = new AbortController()
     const limitMs = Math.max(1, Math.min(leftMs, this.#options.tryMs ?? defaultTryMs))
     const timer = setTimeout(() => attempt.abort(), limitMs)
     const onAbort = () => attempt.abort()
     signal.addEventListener('abort', onAbort, { once: true })
-    const target = this.#target
+    let leader: Place | undefined
+    const waited = this.#finder.wait(target, (found) => {
+      leader = found
+      attempt.abort()
+    })
     try {
       if (signal.aborted) attempt.abort()
       const headers = { authorization: `Bearer ${(await this.#options.token()).trim()}` }
-      const url = new URL(call.path, target)
       const body = stringifyJson(call.body(leftMs))
-      const agent = await this.#connect()
-      return outcomeOf(await postHttps({ url, headers, body, agent, maxReplyBytes }, attempt.signal), call)
+      const request = { method: 'POST', place: target, path: call.path, headers, body } as const
+      const reply = await callHttps(
+        { ...request, agent: await this.#connect(), maxReplyBytes },
+        attempt.signal,
+      )
+      return outcomeOf(reply, call, this.#hintOf(reply))
     } catch (error) {
       const state = attempt.signal.aborted
         ? `no answer within ${Math.round(limitMs)} ms`
         : toError(error).message
-      return { kind: 'again', failure: unreachable(`${target}: ${state}`) }
+      const failure = unreachable(`${target.url}: ${state}`)
+      return { kind: 'again', failure, ...(leader === undefined ? {} : { leader }) }
     } finally {
+      waited()
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
     }
+  }
+
+  /** Whether a place leads, or whom it takes for the leader. */
+  async #askLeader(place: Place, signal: AbortSignal): Promise<Place | undefined> {
+    const request = { method: 'GET', place, path: leadingPath, agent: await this.#connect() } as const
+    const reply = await callHttps({ ...request, maxReplyBytes }, signal)
+    return reply.status === 200 ? place : this.#hintOf(reply)
+  }
+
+  // The certificate of the place that it names is checked as any other.
+  #hintOf({ status, headers }: HttpsReply): Place | undefined {
+    const hint = headers[leaderHeader]
+    return status === 503 && typeof hint === 'string' ? this.#replicas.placeOfHint(hint) : undefined
   }
 
   async #connect(): Promise<https.Agent> {
@@ -217,7 +241,6 @@ class Client implements AllocatorClient {
   }
 
   #makeAgent(ca: string): https.Agent {
-    const { servername } = this.#options
     return new https.Agent({
       keepAlive: true,
       keepAliveMsecs: 10_000,
@@ -226,7 +249,6 @@ class Client implements AllocatorClient {
       scheduling: 'lifo',
       ca,
       minVersion: 'TLSv1.2',
-      ...(servername === undefined ? {} : { servername }),
     })
   }
 }
@@ -240,21 +262,13 @@ interface Call<T> {
 
 const plain = { budgetMs: otherBudgetMs, parse: () => undefined }
 
-function checkUrl(text: string, field: string): string {
-  const hint = 'write https://host:port'
-  if (!URL.canParse(text)) throw new InvalidInputError(field, text, 'is not a URL', hint)
-  const { protocol, origin } = new URL(text)
-  if (protocol !== 'https:') throw new InvalidInputError(field, text, 'is not https', hint)
-  return origin
-}
-
 function unreachable(state: string): RpcFailure {
   const details =
     'allocator-unreachable: check that the controller runs and that its address and CA file are right'
   return { code: tryAgainCode, msg: `Cannot reach the allocator: ${state}`, details }
 }
 
-function outcomeOf<T>(reply: HttpsReply, call: Call<T>): Outcome {
+function outcomeOf<T>(reply: HttpsReply, call: Call<T>, leader: Place | undefined): Outcome {
   const body = readJson(reply.body)
   if (reply.status === 200) {
     try {
@@ -268,7 +282,6 @@ function outcomeOf<T>(reply: HttpsReply, call: Call<T>): Outcome {
   const isPassing =
     reply.status === 401 || reply.status === 429 || (reply.status >= 502 && reply.status <= 504)
   if (!isPassing && failure.code !== tryAgainCode) return { kind: 'refused', failure }
-  const leader = leaderOf(reply)
   const seconds = Number(reply.headers['retry-after'])
   return {
     kind: 'again',
@@ -285,12 +298,4 @@ function readJson(body: Buffer | 'too-long'): unknown {
   } catch {
     return undefined
   }
-}
-
-// A hint that is no https URL is ignored; the certificate of the place it names is checked as any other.
-function leaderOf(reply: HttpsReply): string | undefined {
-  const hint = reply.headers[leaderHeader]
-  if (reply.status !== 503 || typeof hint !== 'string' || !URL.canParse(hint)) return undefined
-  const url = new URL(hint)
-  return url.protocol === 'https:' ? url.origin : undefined
 }

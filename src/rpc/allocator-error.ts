@@ -41,3 +41,6 @@ export class NotLeaderError extends OperationError {
 
 /** Header of a 503 that names the leader. */
 export const leaderHeader = 'x-spiderpool-leader'
+
+/** Answered with 200 by the replica that leads; by others with 503, naming the leader if they know it. */
+export const leadingPath = '/leading'

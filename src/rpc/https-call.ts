@@ -1,10 +1,13 @@
 import https from 'node:https'
 import { readBody } from './read-body.ts'
+import type { Place } from './replicas.ts'
 
 export interface HttpsCall {
-  readonly url: URL
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  readonly method: 'GET' | 'POST'
+  readonly place: Place
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
   readonly agent: https.Agent
   readonly maxReplyBytes: number
 }
@@ -16,18 +19,17 @@ export interface HttpsReply {
   readonly body: Buffer | 'too-long'
 }
 
-/** Sends one POST and reads the answer. Rejects with the socket's error, or with `signal.reason`. */
-export async function postHttps(call: HttpsCall, signal: AbortSignal): Promise<HttpsReply> {
+/** Sends one request and reads the answer. Rejects with the socket's error, or with `signal.reason`. */
+export async function callHttps(call: HttpsCall, signal: AbortSignal): Promise<HttpsReply> {
   signal.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<HttpsReply>()
-  const request = https.request(call.url, {
-    method: 'POST',
-    agent: call.agent,
-    headers: {
-      ...call.headers,
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(call.body),
-    },
+  const { method, path, agent, body = '', place } = call
+  const { host, port, servername } = place
+  const content = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+  const request = https.request({
+    ...{ method, path, agent, host, port },
+    headers: { ...call.headers, host: new URL(place.url).host, ...(body === '' ? {} : content) },
+    ...(servername === undefined ? {} : { servername }),
   })
   const onAbort = () => request.destroy(new DOMException('the call was given up', 'AbortError'))
   signal.addEventListener('abort', onAbort, { once: true })
@@ -39,7 +41,7 @@ export async function postHttps(call: HttpsCall, signal: AbortSignal): Promise<H
       resolve({ status, headers, body })
     }, reject)
   })
-  request.end(call.body)
+  request.end(body)
   try {
     return await promise
   } catch (error) {

@@ -7,7 +7,7 @@ export {
   type AllocatorClientOptions,
   createAllocatorClient,
 } from './allocator-client.ts'
-export { AllocatorError, leaderHeader, NotLeaderError } from './allocator-error.ts'
+export { AllocatorError, leaderHeader, leadingPath, NotLeaderError } from './allocator-error.ts'
 export { type AllocatorHandlers, type AllocatorServerOptions, serveAllocator } from './allocator-server.ts'
 export {
   ListenError,
