@@ -28,7 +28,9 @@ export function objectCases(kit: () => Kit, check: Check): void {
   check('an object to be created must not carry a version', async () => {
     const { k, path } = await setUp()
     const body = configMap('a', {}, { resourceVersion: '5' })
-    expect(await k.send('POST', path, { body }), [400, 422])
+    // Kubernetes answers 500 up to this day.
+    const refused = expect(await k.send('POST', path, { body }), [400, 422, 500])
+    assert.match(textAt(refused, 'message'), /resourceVersion/)
   })
   check('generateName gives distinct names with the prefix', async () => {
     const { k, path } = await setUp()
@@ -155,15 +157,16 @@ export function objectCases(kit: () => Kit, check: Check): void {
     expect(await k.patch(`${path}/a`, 'merge', { metadata: { finalizers: null } }), 200)
     expect(await k.send('GET', `${path}/a`), 404)
   })
-  check('deletion time, uid and creation time cannot be written', async () => {
+  check('deletion time and creation time cannot be written', async () => {
     const { k, path } = await setUp()
     const made = await make(k, path, configMap('a', {}, { deletionTimestamp: '2020-01-01T00:00:00Z' }))
     assert.equal(at(made, 'metadata.deletionTimestamp'), undefined)
-    const metadata = { deletionTimestamp: '2020-01-01T00:00:00Z', creationTimestamp: '2000-01-01T00:00:00Z' }
-    const after = expect(await k.patch(`${path}/a`, 'merge', { metadata }), 200)
-    assert.equal(at(after, 'metadata.deletionTimestamp'), undefined)
-    assert.equal(at(after, 'metadata.creationTimestamp'), at(made, 'metadata.creationTimestamp'))
-    assert.equal(at(after, 'metadata.uid'), at(made, 'metadata.uid'))
+    const deletion = { metadata: { deletionTimestamp: '2020-01-01T00:00:00Z' } }
+    const refused = expect(await k.patch(`${path}/a`, 'merge', deletion), 422, 'Invalid')
+    assert.match(textAt(refused, 'message'), /deletionTimestamp.*immutable/)
+    const creation = { metadata: { creationTimestamp: '2000-01-01T00:00:00Z' } }
+    expect(await k.patch(`${path}/a`, 'merge', creation), 200)
+    assert.deepEqual(expect(await k.send('GET', `${path}/a`), 200), made)
   })
   check('owner references are kept as they are', async () => {
     const { k, path } = await setUp()
@@ -210,7 +213,8 @@ export function objectCases(kit: () => Kit, check: Check): void {
   })
   check('an object beyond the limit of a request is 413 or 422', async () => {
     const { k, path } = await setUp()
-    const body = configMap('big', { data: { big: 'x'.repeat(4 * 1024 * 1024) } })
+    // Not by much: a server may close a connection whose body it does not read to the end.
+    const body = configMap('big', { data: { big: 'x'.repeat(3 * 1024 * 1024) } })
     expect(await k.send('POST', path, { body }), [413, 422])
   })
 }

@@ -34,13 +34,13 @@ export function patchCases(kit: () => Kit, check: Check): void {
     const after = expect(await k.patch(path, 'merge', { data: { drop: null, add: '3' } }), 200)
     assert.deepEqual(at(after, 'data'), { keep: '1', add: '3' })
   })
-  check('merge patch: a stale version is 409, another uid is 409, and nothing is changed', async () => {
+  check('merge patch: a stale version is 409, another uid is 422, and nothing is changed', async () => {
     const { k, path, made } = await setUp()
     expect(await k.patch(path, 'merge', { data: { keep: '5' } }), 200)
     const stale = { metadata: { resourceVersion: versionOf(made) }, data: { keep: '9' } }
     expect(await k.patch(path, 'merge', stale), 409, 'Conflict')
     const other = { metadata: { uid: '00000000-0000-0000-0000-000000000000' }, data: { keep: '9' } }
-    expect(await k.patch(path, 'merge', other), 409, 'Conflict')
+    expect(await k.patch(path, 'merge', other), 422, 'Invalid')
     assert.equal(at(expect(await k.send('GET', path), 200), 'data.keep'), '5')
   })
   check('merge patch: the current version as precondition is accepted', async () => {

@@ -45,7 +45,8 @@ export async function updateObject(
     const current = findRecord(context, kind, path)
     const old = inVersion(current.object, kind, path.version)
     const proposed = readProposed(kind, path, change(old))
-    checkPreconditions(kind, proposed.metadata, current)
+    checkPreconditions(kind, proposed.metadata, current, call.method)
+    refuseRewritten(kind, proposed, old)
     reportUnknownFields(kind, path.version, proposed, call)
     const next = await admitted(context, call, { kind, path, proposed, old })
     const written = write(context, kind, { current, next, dryRun: isDryRun(call.query) })
@@ -96,15 +97,27 @@ function readProposed(kind: Kind, path: ResourcePath, value: unknown): ApiObject
   return object
 }
 
-function checkPreconditions(kind: Kind, proposed: Meta, current: StoredRecord): void {
+function checkPreconditions(kind: Kind, proposed: Meta, current: StoredRecord, method: string): void {
   const { uid, resourceVersion = '' } = proposed
   const own = current.object.metadata.uid
-  if (uid !== undefined && uid !== '' && uid !== own) {
+  if (method === 'PUT' && uid !== undefined && uid !== '' && uid !== own) {
     const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${own}`
     throw conflict(subjectOf(kind, current.name), why)
   }
   if (resourceVersion !== '' && resourceVersion !== String(current.version))
     throw conflict(subjectOf(kind, current.name))
+}
+
+/** What the system wrote stays. Left out, it is filled in; a creation time is, whatever comes. */
+const writtenOnce = ['uid', 'deletionTimestamp'] as const
+
+function refuseRewritten(kind: Kind, proposed: ApiObject, old: ApiObject): void {
+  const failures = writtenOnce
+    .filter(
+      (name) => (proposed.metadata[name] ?? '') !== '' && proposed.metadata[name] !== old.metadata[name],
+    )
+    .map((name) => invalid(`metadata.${name}`, proposed.metadata[name], 'field is immutable'))
+  if (failures.length > 0) throw invalidOf(kind, proposed, failures)
 }
 
 interface Proposal {
