@@ -1,6 +1,8 @@
-// `npm run generate`: writes manifests/crds from src/api/crd, and removes what is no longer made; and the list in docs/limits.md.
+// `npm run generate`: writes manifests/crds from src/api/crd and the chart's files from that and src/api/access-rights.ts, removes
+// what is no longer made; and the list in docs/limits.md.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { chartFiles, chartFilesFolder } from './chart-files.ts'
 import { crdFiles, crdFolder } from './crd-files.ts'
 import { limitsFile, limitsMark, limitsText } from './limits-file.ts'
 
@@ -11,6 +13,14 @@ mkdirSync(folder, { recursive: true })
 for (const name of readdirSync(folder)) if (!files.has(name)) rmSync(join(folder, name))
 for (const [name, text] of files) writeFileSync(join(folder, name), text)
 console.log(`wrote ${files.size} files to ${crdFolder}`)
+const chart = chartFiles()
+rmSync(join(root, chartFilesFolder), { recursive: true, force: true })
+for (const [path, text] of chart) {
+  const file = join(root, chartFilesFolder, path)
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, text)
+}
+console.log(`wrote ${chart.size} files to ${chartFilesFolder}`)
 const limits = join(root, limitsFile)
 const [written = ''] = readFileSync(limits, 'utf8').split(limitsMark)
 writeFileSync(limits, `${written}${limitsMark}\n\n${limitsText()}`)

@@ -17,8 +17,11 @@ export interface AccessRights {
   readonly namespace: readonly AccessRule[]
 }
 
-/** The programs that have a ServiceAccount `spiderpool-NAME`. */
-export type AccountName = 'controller' | 'agent'
+/**
+ * What runs with a ServiceAccount of its own: the daemons, and what an installation runs once. `uninstall-data` is the
+ * uninstaller that was told to remove the objects of users too.
+ */
+export type AccountName = 'controller' | 'agent' | 'init' | 'uninstall' | 'uninstall-data'
 
 type Verb = 'get' | 'list' | 'watch' | 'create' | 'patch' | 'delete'
 
@@ -49,6 +52,8 @@ const tokenReview: Resource = {
 }
 const mutatingWebhooks = admission('mutatingwebhookconfigurations', 'MutatingWebhookConfiguration')
 const validatingWebhooks = admission('validatingwebhookconfigurations', 'ValidatingWebhookConfiguration')
+/** Both kinds of webhook configurations. */
+export const webhookConfigurationResources: readonly Resource[] = [mutatingWebhooks, validatingWebhooks]
 
 /** Name of the Lease that the leader holds. */
 export const leaderLeaseName = 'spiderpool-controller-leases'
@@ -99,13 +104,56 @@ const agent: AccessRights = {
   namespace: [],
 }
 
+const init: AccessRights = {
+  cluster: [
+    may(['create'], resources.coordinator),
+    may(['create'], resources.ipPool),
+    may(['create'], resources.multusConfig),
+  ],
+  namespace: [],
+}
+
+const ourKinds = [
+  resources.endpoint,
+  resources.ipPool,
+  resources.subnet,
+  resources.reservedIp,
+  resources.multusConfig,
+  resources.coordinator,
+  resources.ipBlock,
+]
+const stopController: readonly AccessRule[] = [
+  may(['patch'], resources.deployment, { names: [accountOf('controller')], subresource: 'scale' }),
+  may(['list'], resources.pod),
+]
+const uninstallWith = (verbs: readonly Verb[], more: readonly AccessRule[]): AccessRights => ({
+  cluster: [
+    ...webhookConfigurationResources.map((resource) =>
+      may(['delete'], resource, { names: [webhookConfigurationName] }),
+    ),
+    ...ourKinds.map((resource) => may(verbs, resource)),
+    ...more,
+  ],
+  namespace: stopController,
+})
+const definitions = ourKinds.map(({ plural, group }) => `${plural}.${group}`)
+
 /**
  * What each ServiceAccount of the product may do: the rights that are used, and no other. The chart's roles are made of this
  * list, the lab gives the same ones.
  */
-export const accessRights: Readonly<Record<AccountName, AccessRights>> = { controller, agent }
+export const accessRights: Readonly<Record<AccountName, AccessRights>> = {
+  controller,
+  agent,
+  init,
+  uninstall: uninstallWith(['list', 'patch'], []),
+  'uninstall-data': uninstallWith(
+    ['list', 'patch', 'delete'],
+    [may(['delete'], resources.customResourceDefinition, { names: definitions })],
+  ),
+}
 
 /** Name of the ServiceAccount, and of the roles and bindings, of a program. */
 export function accountOf(name: AccountName): string {
-  return `spiderpool-${name}`
+  return name === 'uninstall-data' ? 'spiderpool-uninstall' : `spiderpool-${name}`
 }

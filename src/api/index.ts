@@ -11,6 +11,7 @@ export {
   accountOf,
   leaderLeaseName,
   webhookConfigurationName,
+  webhookConfigurationResources,
 } from './access-rights.ts'
 export {
   type AllocationRecord,

@@ -1,5 +1,7 @@
 // The operator's command line.
-import { labCommands, lazyLab, runCli, terminalOn } from '../cli/index.ts'
+import { silentLogger } from '../base/index.ts'
+import { clusterCommands, labCommands, lazyLab, runCli, terminalOn } from '../cli/index.ts'
+import { inClusterConfig, KubeClient, loadKubeconfig } from '../kube/index.ts'
 
 const stopping = new AbortController()
 process.once('SIGINT', () => stopping.abort())
@@ -8,10 +10,17 @@ const lab = lazyLab(async () => {
   const { labDown, labExec, labStatus, labUp } = await import('../lab/index.ts')
   return { up: labUp, down: labDown, status: labStatus, exec: labExec }
 })
+const cluster = {
+  async connect(kubeconfig: string | undefined) {
+    const access = await (kubeconfig === undefined ? inClusterConfig() : loadKubeconfig(kubeconfig))
+    const api = new KubeClient(access, { userAgent: 'spiderpoolctl', logger: silentLogger })
+    return { api, close: () => api.close() }
+  },
+}
 const terminal = terminalOn(process.stdout, process.stderr)
 process.exitCode = await runCli(
   process.argv.slice(2),
-  labCommands(lab, process.env),
+  [...labCommands(lab, process.env), ...clusterCommands(cluster, process.env)],
   terminal,
   stopping.signal,
 )

@@ -1,0 +1,128 @@
+import { readFile } from 'node:fs/promises'
+import { InvalidInputError, parseJson, toError } from '../../base/index.ts'
+import type { KubeApi } from '../../kube/index.ts'
+import type { Command, FlagHelp, Terminal } from '../command.ts'
+import { numberFlag, type ParsedArgs, parseFlags, refuseMore, textFlag } from '../flags.ts'
+import { exitCodes } from '../run-cli.ts'
+import { createDefaults, parseDefaults } from './create-defaults.ts'
+import { uninstall } from './uninstall.ts'
+
+/** How the commands reach a cluster. */
+export interface ClusterPort {
+  /** @param kubeconfig path; undefined: the credentials of the pod that this runs in */
+  connect(kubeconfig: string | undefined): Promise<{ readonly api: KubeApi; close(): Promise<void> }>
+}
+
+const defaultSeconds = 300
+const seconds = { least: 1, most: 3600 }
+const clusterFlags: readonly FlagHelp[] = [
+  { name: 'kubeconfig', value: 'FILE', text: 'of the cluster (KUBECONFIG)' },
+  { name: 'in-cluster', text: 'use the credentials of the pod that this runs in' },
+  { name: 'timeout-seconds', value: 'N', text: `give up after this time (${defaultSeconds})` },
+]
+
+/** Commands for an installation on a cluster. `env` may name its kubeconfig: KUBECONFIG. */
+export function clusterCommands(
+  cluster: ClusterPort,
+  env: Readonly<Record<string, string | undefined>>,
+): readonly Command[] {
+  return [uninstallCommand(cluster, env), createDefaultsCommand(cluster, env)]
+}
+
+type Env = Readonly<Record<string, string | undefined>>
+
+function uninstallCommand(cluster: ClusterPort, env: Env): Command {
+  const command = {
+    name: 'uninstall',
+    usage: '[FLAGS]',
+    summary: 'Remove what could block a cluster once the controller is gone: webhooks and our finalizers',
+    flags: [
+      ...clusterFlags,
+      { name: 'namespace', value: 'NAME', text: 'of the installation (SPIDERPOOL_NAMESPACE, kube-system)' },
+      { name: 'remove-data', text: 'also delete all objects of our kinds, and the definitions of the kinds' },
+    ],
+  }
+  return {
+    ...command,
+    run: async (args, terminal, signal) => {
+      const parsed = parseFlags(command, args)
+      refuseMore(command, parsed, 0)
+      const namespace = textFlag(parsed, 'namespace') ?? env['SPIDERPOOL_NAMESPACE'] ?? 'kube-system'
+      const removeData = parsed.flags['remove-data'] === true
+      return withCluster({ cluster, env, parsed, signal }, async (api, deadline) => {
+        const left = await uninstall({ namespace, removeData }, api, (line) => terminal.print(line), deadline)
+        for (const line of left) terminal.note(`not done: ${line}`)
+        return left.length === 0 ? exitCodes.done : exitCodes.failed
+      })
+    },
+  }
+}
+
+function createDefaultsCommand(cluster: ClusterPort, env: Env): Command {
+  const command = {
+    name: 'create-defaults',
+    usage: '--file FILE [FLAGS]',
+    summary: 'Create the objects of an installation that are not there yet',
+    flags: [...clusterFlags, { name: 'file', value: 'FILE', text: 'a JSON list of objects' }],
+  }
+  return {
+    ...command,
+    run: async (args, terminal, signal) => {
+      const parsed = parseFlags(command, args)
+      refuseMore(command, parsed, 0)
+      const objects = parseDefaults(await readList(textFlag(parsed, 'file')))
+      return withCluster({ cluster, env, parsed, signal }, async (api, deadline) => {
+        await createDefaults(objects, api, reporterOf(terminal), deadline)
+        return exitCodes.done
+      })
+    },
+  }
+}
+
+const reporterOf = (terminal: Terminal) => (line: string) => terminal.print(line)
+
+async function readList(file: string | undefined): Promise<unknown> {
+  if (file === undefined) throw new InvalidInputError('--file', file, 'is missing', 'give --file FILE')
+  try {
+    return parseJson(await readFile(file, 'utf8'))
+  } catch (error) {
+    throw new InvalidInputError(
+      '--file',
+      file,
+      `cannot be read: ${toError(error).message}`,
+      'name a JSON file',
+    )
+  }
+}
+
+interface ClusterCall {
+  readonly cluster: ClusterPort
+  readonly env: Env
+  readonly parsed: ParsedArgs
+  readonly signal: AbortSignal
+}
+
+async function withCluster(
+  { cluster, env, parsed, signal }: ClusterCall,
+  work: (api: KubeApi, deadline: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const isInCluster = parsed.flags['in-cluster'] === true
+  const kubeconfig = textFlag(parsed, 'kubeconfig')
+  const budget = numberFlag(parsed, 'timeout-seconds', seconds) ?? defaultSeconds
+  if (isInCluster && kubeconfig !== undefined)
+    throw new InvalidInputError(
+      '--kubeconfig',
+      kubeconfig,
+      'does not go with --in-cluster',
+      'give one of them',
+    )
+  const file = kubeconfig ?? env['KUBECONFIG']
+  if (!isInCluster && (file === undefined || file === ''))
+    throw new InvalidInputError('--kubeconfig', file, 'is missing', 'give --kubeconfig FILE, or --in-cluster')
+  const { api, close } = await cluster.connect(isInCluster ? undefined : file)
+  try {
+    return await work(api, AbortSignal.any([signal, AbortSignal.timeout(budget * 1_000)]))
+  } finally {
+    await close()
+  }
+}
