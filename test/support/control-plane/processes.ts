@@ -31,7 +31,7 @@ export interface Layout {
 const clientRate = ['--kube-api-qps=300', '--kube-api-burst=600']
 /** Accounts whose requests the audit log has, in the namespaces that tests install into. */
 const auditedUsers = ['kube-system', 'spiderpool'].flatMap((namespace) =>
-  ['controller', 'agent', 'init', 'hook'].map(
+  ['controller', 'agent', 'init', 'uninstall'].map(
     (name) => `system:serviceaccount:${namespace}:spiderpool-${name}`,
   ),
 )
