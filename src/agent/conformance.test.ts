@@ -185,7 +185,13 @@ void test('a failed ADD gives back what it took, and passes on the code of the a
   kit.allocator.refusal = new AllocatorError({ code: 11, msg: 'no leader', details: 'try-again: wait' })
   assert.equal((await kit.call('spiderpool', 'ADD', ipamConfig(), container('failed'))).json['code'], 11)
   kit.allocator.refusal = undefined
-  assert.deepEqual(kit.allocator.releases.at(-1), { containerId: 'failed', ifName: 'eth0', reason: 'undo' })
+  const pod = { namespace: 'default', name: 'web-1', uid: 'uid-web-1' }
+  assert.deepEqual(kit.allocator.releases.at(-1), {
+    containerId: 'failed',
+    ifName: 'eth0',
+    reason: 'undo',
+    pod,
+  })
   assert.deepEqual(readdirSync(kit.options.journalDir), [])
 })
 

@@ -73,6 +73,8 @@ const controller: AccessRights = {
     may(['get'], resources.replicaSet),
     may(['get'], resources.statefulSet),
     may(['get'], resources.job),
+    may(['get'], resources.virtualMachine),
+    may(['get'], resources.virtualMachineInstance),
     may([...read, 'patch'], resources.ipPool),
     may(['patch'], resources.ipPool, { subresource: 'status' }),
     may(watched, resources.subnet),

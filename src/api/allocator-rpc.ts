@@ -52,6 +52,8 @@ export interface ReleaseRequest {
   readonly ifName: string
   /** `detach`: DEL; the pod decides whether the address is freed. `undo`: the ADD of this container failed. */
   readonly reason: 'detach' | 'undo'
+  /** The pod, when the runtime or the journal says it: an adopted address knows no container, but its pod. */
+  readonly pod?: { readonly namespace: string; readonly name: string; readonly uid: string }
 }
 
 /** CNI CHECK: is each address still recorded for this container and NIC? */

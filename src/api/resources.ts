@@ -47,6 +47,8 @@ export type ResourceName =
   | 'job'
   | 'cronJob'
   | 'lease'
+  | 'virtualMachine'
+  | 'virtualMachineInstance'
   | 'customResourceDefinition'
 
 /** Where each kind that we use lives at the API server. */
@@ -77,6 +79,8 @@ export const resources: Readonly<Record<ResourceName, Resource>> = {
   job: named('batch', 'jobs', 'Job'),
   cronJob: named('batch', 'cronjobs', 'CronJob'),
   lease: named('coordination.k8s.io', 'leases', 'Lease'),
+  virtualMachine: named('kubevirt.io', 'virtualmachines', 'VirtualMachine'),
+  virtualMachineInstance: named('kubevirt.io', 'virtualmachineinstances', 'VirtualMachineInstance'),
   customResourceDefinition: {
     group: 'apiextensions.k8s.io',
     version: 'v1',

@@ -12,6 +12,7 @@ import {
 } from '../api/index.ts'
 import type { Logger } from '../base/index.ts'
 import { createCache, type KubeApi, type KubeCache } from '../kube/index.ts'
+import { labelsToKeep } from './adoption/reference-agents.ts'
 
 /** What the controller watches. All of it is a hint: what frees or convicts reads afresh. */
 export interface Caches {
@@ -63,7 +64,8 @@ function withoutManagedFields<T extends KubeObject>(object: T): T {
 }
 
 /** A cluster has many pods: keep what nominates and what views need, about 400 bytes each. */
-function trimPod({ metadata, spec, status }: Pod): Pod {
+function trimPod(pod: Pod): Pod {
+  const { metadata, spec, status } = pod
   const { name, namespace, uid, deletionTimestamp, ownerReferences, resourceVersion } = metadata
   return {
     metadata: {
@@ -73,6 +75,7 @@ function trimPod({ metadata, spec, status }: Pod): Pod {
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
       ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
       ...(ownerReferences === undefined ? {} : { ownerReferences }),
+      ...labelsToKeep(pod),
     },
     spec: {
       ...(spec?.nodeName === undefined ? {} : { nodeName: spec.nodeName }),

@@ -38,6 +38,8 @@ export class ClusterWorld implements AllocatorWorld {
   readonly versions: readonly IpVersion[]
   readonly isStatefulSetSticky: boolean
   readonly installNamespace: string
+  /** Filled by the adoption. */
+  readonly blockedPools = new Map<string, string>()
   readonly #api: KubeApi
   readonly #caches: Caches
   readonly #clusterNetwork: string
@@ -161,6 +163,8 @@ function workloadResource({ apiVersion, kind }: TopOwner): Resource | undefined 
     resources.statefulSet,
     resources.daemonSet,
     resources.job,
+    resources.virtualMachineInstance,
+    resources.virtualMachine,
   ]
   return known.find(
     (resource) => resource.kind === kind && `${resource.group}/${resource.version}` === apiVersion,

@@ -56,6 +56,7 @@ function leading(more: Partial<Leading> = {}): Leading & { readonly asked: strin
     },
     check: () => void asked.push('check'),
     nodeReport: () => void asked.push('nodeReport'),
+    haltReason: undefined,
     ...more,
   }
 }

@@ -14,7 +14,7 @@ import type { Leadership } from './leadership.ts'
 const callBudgetMs = 120_000
 
 /** What the gate asks of one time as leader. */
-export type Leading = Pick<Leadership, 'allocate' | 'release' | 'check' | 'nodeReport'>
+export type Leading = Pick<Leadership, 'allocate' | 'release' | 'check' | 'nodeReport' | 'haltReason'>
 
 /**
  * The door between agents and the leadership. It is open only while the lease is surely ours by the clocks of this moment, and
@@ -60,7 +60,10 @@ export class LeaderGate<L extends Leading> {
     }
   }
 
-  /** `/readyz`: some replica is known to lead. `/leading`: this one does, or where to go. */
+  /**
+   * `/readyz`: some replica is known to lead. `/leading`: this one does, or where to go. Both say so when nothing is allocated;
+   * they do not fail then: addresses are still released, and webhooks answered.
+   */
   probes(): readonly Route[] {
     const probe = (path: string, isGood: () => boolean): Route => ({
       method: 'GET',
@@ -68,7 +71,9 @@ export class LeaderGate<L extends Leading> {
       maxBodyBytes: 0,
       deadlineMs: 1_000,
       handle: () => {
-        if (isGood()) return Promise.resolve({ status: 200, body: 'ok\n' })
+        const reason = this.#open?.leadership.haltReason
+        const note = reason === undefined ? '' : `, but nothing is allocated: ${reason}`
+        if (isGood()) return Promise.resolve({ status: 200, body: `ok${note}\n` })
         const headers = this.#leaderUrl === undefined ? {} : { [leaderHeader]: this.#leaderUrl }
         return Promise.resolve({ status: 503, body: 'not ready\n', headers })
       },

@@ -20,7 +20,8 @@ import {
   type Requeue,
   type Term,
 } from '../kube/index.ts'
-import { type AddressChange, Ledger, PoolFullError } from '../ledger/index.ts'
+import { type AddressChange, isContested, Ledger, PoolFullError } from '../ledger/index.ts'
+import { Adoption } from './adoption/adoption.ts'
 import { type Allocator, createAllocator } from './allocator/allocator.ts'
 import { KubeBlockStore } from './allocator/kube-block-store.ts'
 import { isReplicaValid } from './allocator/owner.ts'
@@ -29,6 +30,7 @@ import { ClusterWorld } from './cluster-world.ts'
 import { ownerOfNetwork, reconcileMultusConfig } from './multus-config-reconciler.ts'
 import type { ControllerOptions } from './options.ts'
 import { finalizePool } from './pool-finalizer.ts'
+import { ClaimResolver } from './reclaim/claim-resolver.ts'
 import { NodeReports } from './reclaim/node-reports.ts'
 import { Reclaimer } from './reclaim/reclaimer.ts'
 import { EndpointView } from './views/endpoint-view.ts'
@@ -66,11 +68,15 @@ export class Leadership {
   readonly #allocator: Allocator
   readonly #reports = new NodeReports()
   readonly #reclaimer: Reclaimer
+  readonly #adoption: Adoption
+  readonly #claims: ClaimResolver
   readonly #endpoints: EndpointView
   readonly #endpointQueue: Queue<string>
   readonly #poolQueue: Queue<string>
   readonly #reclaimQueue: Queue<string>
   readonly #multusQueue: Queue<string>
+  readonly #claimQueue: Queue<string>
+  readonly #adoptionQueue: Queue<string>
   readonly #timers: NodeJS.Timeout[] = []
   readonly #term: Term
   #lastFullScanMs = 0
@@ -104,6 +110,25 @@ export class Leadership {
       findPod,
       findOwner: (pod, signal) => this.#world.topOwner(pod, signal),
     })
+    this.#adoption = new Adoption({
+      ...context,
+      ledger,
+      world: this.#world,
+      findPod,
+      pods: () => caches.pods.values(),
+      blockedPools: this.#world.blockedPools,
+    })
+    this.#claims = new ClaimResolver({
+      api: background,
+      ledger,
+      events,
+      logger,
+      findPod,
+      findPool: (name) => caches.pools.get({ name }),
+      isReplicaValid: (entry, signal) => isReplicaValid(entry, this.#world, signal),
+    })
+    this.#claimQueue = this.#queue(4, (ip, signal) => this.#claims.reconcile(ip, signal))
+    this.#adoptionQueue = this.#queue(1, (_, signal) => this.#adoption.reconcile(signal))
     this.#endpointQueue = this.#queue(16, (key, signal) => this.#endpoints.reconcile(key, signal))
     this.#poolQueue = this.#queue(4, (name, signal) => this.#reconcilePool(name, signal))
     this.#reclaimQueue = this.#queue(8, (key, signal) => this.#reclaimer.reconcile(key, signal))
@@ -116,6 +141,12 @@ export class Leadership {
     const store = new KubeBlockStore(api)
     const ledger = await Ledger.open({ store, term: term.number, clock, random, logger }, term.signal)
     const leadership = new Leadership(context, ledger, term)
+    try {
+      await leadership.#adoption.start(AbortSignal.any([term.signal, ledger.ended]))
+    } catch (error) {
+      await leadership.close()
+      throw error
+    }
     leadership.#begin()
     return leadership
   }
@@ -131,12 +162,14 @@ export class Leadership {
     for (const timer of this.#timers) clearInterval(timer)
     using budget = deadlineAfter(closeBudgetMs)
     // Deciding ends at once: a reclaimer without a ledger would only complain.
-    const deciding = [this.#reclaimQueue, this.#multusQueue].map((queue) => queue.close(AbortSignal.abort()))
+    const deciders = [this.#reclaimQueue, this.#multusQueue, this.#claimQueue, this.#adoptionQueue]
+    const deciding = deciders.map((queue) => queue.close(AbortSignal.abort()))
     const viewing = [this.#endpointQueue, this.#poolQueue].map((queue) => queue.close(budget.signal))
     await Promise.all([this.#ledger.close(), ...deciding, ...viewing])
   }
 
   async allocate(node: string, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
+    this.#adoption.requireOpen()
     try {
       return await this.#allocator.allocate(node, request, signal)
     } catch (error) {
@@ -153,6 +186,11 @@ export class Leadership {
     this.#allocator.check(node, request)
   }
 
+  /** Why nothing is allocated; undefined when all is well. */
+  get haltReason(): string | undefined {
+    return this.#adoption.haltReason
+  }
+
   nodeReport(node: string, report: NodeReport): void {
     this.#reports.add(node, report, this.#context.clock.nowMs())
   }
@@ -161,7 +199,9 @@ export class Leadership {
     const pod = now ?? old
     if (pod === undefined) return
     const key = `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`
+    if (this.#adoption.podChanged(old, now)) this.#adoptionQueue.add('agents')
     const isDead = now === undefined || !isAlive(now)
+    if (isDead) for (const { ip } of this.#ledger.claimedBy(key)) this.#claimQueue.add(ip)
     // A pod that comes into the cache late had its endpoint written without it: its owner was not known.
     const isNew = old === undefined
     if ((!isDead && !isNew) || this.#ledger.ofPod(key).length === 0) return
@@ -198,6 +238,8 @@ export class Leadership {
     const { caches, options } = this.#context
     this.#ledger.onChange((change) => this.#addressChanged(change))
     for (const { metadata } of caches.pools.values()) this.#poolQueue.add(metadata.name)
+    for (const { ip } of this.#ledger.contested()) this.#claimQueue.add(ip)
+    if (this.#adoption.seesAgents()) this.#adoptionQueue.add('agents')
     for (const config of caches.multusConfigs.values()) this.multusConfigChanged(config)
     this.#scan()
     this.#inBackground('endpoints not swept', async (signal) => {
@@ -214,7 +256,8 @@ export class Leadership {
     this.#timers.push(setInterval(() => this.#scan(), options.scanSeconds * 1_000))
   }
 
-  #addressChanged({ before, after }: AddressChange): void {
+  #addressChanged({ ip, before, after }: AddressChange): void {
+    if (after !== undefined && isContested(after)) this.#claimQueue.add(ip)
     for (const entry of [before, after]) {
       if (entry === undefined) continue
       this.#endpointQueue.add(entry.pod)
@@ -258,9 +301,14 @@ export class Leadership {
   async #reconcilePool(name: string, signal: AbortSignal): Promise<undefined> {
     const { caches, background } = this.#context
     const pool = caches.pools.get({ name })
-    if (pool === undefined || (await finalizePool(pool, this.#ledger, background, signal))) return undefined
+    if (pool === undefined) return undefined
+    const takeIn = (one: SpiderIpPool, until: AbortSignal) => this.#adoption.takeIn(one, until)
+    // A pool whose records cannot be read may be in use: it does not go.
+    const isRead = (await takeIn(pool, signal)).kind !== 'unreadable'
+    if (isRead && (await finalizePool(pool, this.#ledger, background, signal))) return undefined
     const findPool = () => caches.pools.get({ name })
-    await reconcilePoolStatus(name, { api: background, ledger: this.#ledger, findPool }, signal)
+    const ports = { api: background, ledger: this.#ledger, term: this.#term.number, findPool, takeIn }
+    await reconcilePoolStatus(name, ports, signal)
     return undefined
   }
 

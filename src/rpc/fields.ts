@@ -44,6 +44,11 @@ export class Fields {
     return this.list(name, maxCount).map((item, index) => new Fields(item, `${this.pathOf(name)}[${index}]`))
   }
 
+  optionalObject(name: string): Fields | undefined {
+    const value = this.#members[name]
+    return value === undefined ? undefined : new Fields(value, this.pathOf(name))
+  }
+
   list(name: string, maxCount: number): readonly unknown[] {
     const value = this.#members[name]
     const field = this.pathOf(name)

@@ -42,7 +42,16 @@ export function parseReleaseRequest(body: unknown): ReleaseRequest {
     containerId: fields.text('containerId', textRules.containerId),
     ifName: fields.text('ifName', textRules.ifName),
     reason: fields.text('reason', textRules.reason) === 'undo' ? 'undo' : 'detach',
+    ...releasedPod(fields),
   }
+}
+
+function releasedPod(fields: Fields): Pick<ReleaseRequest, 'pod'> {
+  const pod = fields.optionalObject('pod')
+  if (pod === undefined) return {}
+  const namespace = pod.text('namespace', textRules.namespace)
+  const name = pod.text('name', textRules.podName)
+  return { pod: { namespace, name, uid: pod.text('uid', textRules.podUid) } }
 }
 
 /** Checks the body of a check call. @throws {InvalidInputError} */

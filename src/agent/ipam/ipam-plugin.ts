@@ -13,7 +13,7 @@ import {
   parseIpamConfig,
 } from '../../cni/index.ts'
 import { type Journal, type JournalEntry, JournalFullError } from '../journal.ts'
-import { podOf, requireForeignNamespace } from '../pod-identity.ts'
+import { type PodIdentity, podOf, requireForeignNamespace } from '../pod-identity.ts'
 import type { Allocator, Namespaces } from '../ports.ts'
 import { isSandboxAlive } from './node-reporter.ts'
 
@@ -91,13 +91,18 @@ export class IpamPlugin {
 
   /** Gives the addresses back; when the controller is away, the journal remembers to. */
   async del(request: Ask<'DEL'>, signal: AbortSignal): Promise<void> {
-    await this.#delAttachment(request.env, signal)
+    await this.#delAttachment(request.env, signal, podOrNobody(request.env))
   }
 
-  async #delAttachment(id: { containerId: string; ifName: string }, signal: AbortSignal): Promise<void> {
+  async #delAttachment(
+    id: { containerId: string; ifName: string },
+    signal: AbortSignal,
+    pod: PodIdentity = nobody,
+  ): Promise<void> {
     await this.#containers.run(id.containerId, 'exclusive', signal, async () => {
       const known = this.#ports.journal.find(id)
-      await this.#release(known === undefined ? forgotten(id, this.#ports.clock.nowMs()) : asReleasing(known))
+      const atMs = this.#ports.clock.nowMs()
+      await this.#release(known === undefined ? forgotten(id, pod, atMs) : asReleasing(known))
     })
   }
 
@@ -120,8 +125,9 @@ export class IpamPlugin {
 
   async #tellController(entry: JournalEntry, signal: AbortSignal): Promise<void> {
     const reason = entry.state === 'held' ? 'detach' : entry.state.releasing
-    const { containerId, ifName } = entry
-    await this.#ports.allocator.release({ containerId, ifName, reason }, signal)
+    const { containerId, ifName, podNamespace: namespace, podName: name, podUid: uid } = entry
+    const pod = name === '' || uid === '' ? {} : { pod: { namespace, name, uid } }
+    await this.#ports.allocator.release({ containerId, ifName, reason, ...pod }, signal)
   }
 
   async #keepForLater(entry: JournalEntry, cause: unknown): Promise<void> {
@@ -255,11 +261,26 @@ function asReleasing(entry: JournalEntry): JournalEntry {
   return entry.state === 'held' ? { ...entry, state: { releasing: 'detach' } } : entry
 }
 
-// The journal does not know it, the controller may: it was lost, or ADD never came so far.
-function forgotten(id: { containerId: string; ifName: string }, atMs: number): JournalEntry {
-  const unknown = { network: '', netns: '', netnsIdentity: '', podNamespace: '', podName: '', podUid: '' }
-  const { containerId, ifName } = id
-  return { containerId, ifName, ...unknown, atMs, state: { releasing: 'detach' } }
+// The journal does not know it, the controller may: it was lost, ADD never came so far, or another allocator answered it.
+function forgotten(
+  { containerId, ifName }: { containerId: string; ifName: string },
+  pod: PodIdentity,
+  atMs: number,
+): JournalEntry {
+  const unknown = { network: '', netns: '', netnsIdentity: '' }
+  return { containerId, ifName, ...unknown, ...pod, atMs, state: { releasing: 'detach' } }
+}
+
+const nobody: PodIdentity = { podNamespace: '', podName: '', podUid: '' }
+
+/** DEL needs no pod: what the runtime says of it wrongly is as if it said nothing. */
+function podOrNobody(env: AttachmentEnvironment): PodIdentity {
+  try {
+    return podOf(env)
+  } catch (error) {
+    if (error instanceof CniError) return nobody
+    throw error
+  }
 }
 
 function allocateRequest(

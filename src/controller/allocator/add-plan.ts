@@ -10,7 +10,10 @@ import { InvalidInputError } from '../../base/index.ts'
 import {
   type AddPlan,
   type Candidates,
+  isAttachedTo,
+  isContested,
   mayKeep,
+  NoPoolError,
   type OwnedAddress,
   requirePools,
   type Selection,
@@ -20,6 +23,7 @@ import {
 /** What the plan of one ADD is made of. */
 export interface PlanInput {
   readonly nic: string
+  readonly containerId: string
   readonly isSticky: boolean
   /** Selects the pools; called only when the owner's addresses do not answer the request already. */
   readonly select: () => Selection
@@ -29,22 +33,74 @@ export interface PlanInput {
 /**
  * A stateless pod keeps what it has for the NIC, whatever became of the pools (spec/ipam.md §10.4). A sticky owner keeps an
  * address if its pool is still selected and still has it, else gets another (§11). What is missing is taken.
+ * An adopted address without a NIC goes to the NIC that may have it; one that another pod is recorded for is left to that one.
  * @throws {NoPoolError} when a family that is wanted has no pool
  */
 export function planAdd(existing: readonly OwnedAddress[], input: PlanInput): AddPlan {
-  const { nic, isSticky } = input
-  const mine = existing.filter(({ entry }) => entry.nic === nic)
-  if (!isSticky && mine.length > 0) return { drop: twinsOf(mine), wants: [] }
-  const { candidates } = input.select()
+  const { nic, isSticky, containerId } = input
+  const isLeft = ({ entry }: OwnedAddress) =>
+    (entry.nic === nic || entry.nic === '') && isContested(entry) && !isAttachedTo(entry, containerId)
+  const left = existing.filter(isLeft)
+  const held = existing.filter((address) => !left.includes(address))
+  const mine = held.filter(({ entry }) => entry.nic === nic)
+  if (!isSticky && mine.length > 0 && left.length === 0) return { drop: twinsOf(mine), wants: [] }
+  const candidates = candidatesFor(held, input)
+  const nics = nameNics(held, candidates, nic)
+  const nicOf = ({ ip, entry }: OwnedAddress) => nics.get(ip) ?? entry.nic
   const kept = new Set<string>()
   const wants: Want[] = []
   for (const one of candidates) {
-    const held = existing.filter(({ ip, entry }) => entry.nic === one.nic && versionOfIp(ip) === one.version)
-    const usable = held.find((address) => one.nic !== nic || isUsable(address, one, input.pools))
+    const usable = held.find(
+      (address) =>
+        nicOf(address) === one.nic &&
+        versionOfIp(address.ip) === one.version &&
+        (one.nic !== nic || !isSticky || isUsable(address, one, input.pools)),
+    )
     if (usable !== undefined) kept.add(usable.ip)
     else wants.push({ nic: one.nic, version: one.version, pools: requirePools(one) })
   }
-  return { drop: mine.filter(({ ip }) => !kept.has(ip)).map(({ ip }) => ip), wants }
+  const named = [...nics].flatMap(([ip, name]) => (name === nic ? [ip] : []))
+  // Without candidates nothing is judged: what was adopted for the NIC stays.
+  const dropped = candidates.length === 0 ? [] : held.filter((one) => nicOf(one) === nic && !kept.has(one.ip))
+  return { drop: [...dropped, ...left].map(({ ip }) => ip), wants, named }
+}
+
+/** The pools that may serve; none when they are gone and the pod brings an adopted address, which it keeps. */
+function candidatesFor(
+  held: readonly OwnedAddress[],
+  { select, isSticky }: PlanInput,
+): readonly Candidates[] {
+  try {
+    return select().candidates
+  } catch (error) {
+    const hasAdopted = !isSticky && held.some(({ entry }) => entry.nic === '')
+    if (hasAdopted && error instanceof NoPoolError) return []
+    throw error
+  }
+}
+
+/** Which NIC each adopted address without one is of: that whose pools have its pool; else that of the call. */
+function nameNics(
+  held: readonly OwnedAddress[],
+  candidates: readonly Candidates[],
+  nic: string,
+): ReadonlyMap<string, string> {
+  const nics = new Map<string, string>()
+  const name = (
+    one: Pick<Candidates, 'nic' | 'version'>,
+    isFit: (address: OwnedAddress) => boolean,
+  ): void => {
+    const ofFamily = held.filter(({ ip }) => versionOfIp(ip) === one.version)
+    if (ofFamily.some(({ ip, entry }) => (nics.get(ip) ?? entry.nic) === one.nic)) return
+    const free = ofFamily.filter(({ ip, entry }) => entry.nic === '' && !nics.has(ip))
+    const found = free.find(isFit)
+    if (found !== undefined) nics.set(found.ip, one.nic)
+  }
+  for (const one of candidates) {
+    name(one, ({ entry }) => one.verdicts.some(({ pool }) => pool === entry.pool))
+  }
+  for (const version of [4, 6] as const) name({ nic, version }, () => true)
+  return nics
 }
 
 /** Entries beyond the first of a family: left by a leader whose write came late. The newest stays. */

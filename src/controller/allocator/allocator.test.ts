@@ -27,6 +27,7 @@ class TestWorld implements AllocatorWorld {
   readonly versions = [4, 6] as const
   readonly isStatefulSetSticky = true
   readonly installNamespace = 'kube-system'
+  readonly blockedPools = new Map<string, string>()
   readonly events: string[] = []
 
   pools(): ReadonlyMap<string, SpiderIpPool> {

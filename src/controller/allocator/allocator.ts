@@ -14,6 +14,7 @@ import { type Clock, deadlineAfter, InvalidInputError, type Logger } from '../..
 import {
   type AddAnswer,
   attachmentsOf,
+  claimsOf,
   grantOf,
   type Ledger,
   NoPoolError,
@@ -82,8 +83,13 @@ class LedgerAllocator implements Allocator {
   async release(node: string, request: ReleaseRequest, signal: AbortSignal): Promise<void> {
     const { ledger, logger } = this.#ports
     const { containerId, ifName, reason } = request
-    const held = ledger.ofContainer(containerId, ifName)
-    for (const { entry } of held) requireNode(node, entryNode(entry, containerId), containerId)
+    const held = this.#releasedBy(request)
+    for (const { entry } of held) {
+      // The node of a record alone is not known; such a one is freed only when its pod is seen to be dead.
+      if (entry.adopted === undefined || entry.node !== '') {
+        requireNode(node, entryNode(entry, containerId), containerId)
+      }
+    }
     if (reason === 'undo') {
       const freed = await ledger.undo(containerId, ifName, signal)
       logger.info('addition undone', { containerId, ifName, node, freed })
@@ -95,6 +101,10 @@ class LedgerAllocator implements Allocator {
     const freed = why === undefined ? [] : await ledger.free(this.#withUnattached(held), signal)
     // Not freed: the pod lives on, or something changed meanwhile. The sandbox is gone either way.
     if (held.some(({ ip }) => !freed.includes(ip))) await ledger.detach(containerId, ifName, signal)
+    await ledger.match(
+      held.filter(({ ip, entry }) => entry.adopted !== undefined && !freed.includes(ip)),
+      signal,
+    )
     const { pod, podUid } = first.entry
     logger.info('sandbox released', {
       pod,
@@ -150,6 +160,7 @@ class LedgerAllocator implements Allocator {
           existing = held
           return planAdd(held, {
             nic: request.ifName,
+            containerId: request.containerId,
             isSticky: owner.kind === 'sticky',
             select,
             pools: input.pools,
@@ -169,6 +180,7 @@ class LedgerAllocator implements Allocator {
       },
       signal,
     )
+    await this.#withdrawClaims(`${namespace}/${name}`, uid, signal)
     this.#report(pod, request, answer, { warnings: selection?.warnings ?? [], podRoutes, nics: input.nics })
     return responseOf(request.ifName, answer.addresses)
   }
@@ -209,6 +221,7 @@ class LedgerAllocator implements Allocator {
         cleanGateway: request.cleanGateway,
       },
       pools: world.pools(),
+      blockedPools: world.blockedPools,
       versions: world.versions,
       nics,
       nadOf,
@@ -249,6 +262,26 @@ class LedgerAllocator implements Allocator {
       if (given.some((one) => one.dst === route.dst && one.gw === route.gw)) continue
       const message = `route ${route.dst} via ${route.gw} is left out: no address of the pod has that gateway in its subnet`
       events.podEvent(pod, 'Warning', 'RouteIgnored', message)
+    }
+  }
+
+  /** What the container uses; else what was adopted for its pod, of which nobody knows the container. */
+  #releasedBy({ containerId, ifName, reason, pod }: ReleaseRequest): readonly OwnedAddress[] {
+    const { ledger } = this.#ports
+    const held = ledger.ofContainer(containerId, ifName)
+    if (held.length > 0 || reason === 'undo' || pod === undefined || pod.uid === '') return held
+    return ledger
+      .ofPod(`${pod.namespace}/${pod.name}`)
+      .filter(({ entry }) => entry.adopted !== undefined && entry.podUid === pod.uid)
+      .filter(({ entry }) => entry.nic === ifName || entry.nic === '')
+  }
+
+  /** A pod with a new sandbox uses no address of its old one: what it is recorded for beside the owner is the owner's. */
+  async #withdrawClaims(podKey: string, uid: string, signal: AbortSignal): Promise<void> {
+    const { ledger } = this.#ports
+    for (const { ip, entry } of ledger.claimedBy(podKey)) {
+      const claim = claimsOf(entry).find(({ podUid }) => podUid === uid)
+      if (claim !== undefined) await ledger.withdraw(ip, claim, signal)
     }
   }
 

@@ -30,6 +30,7 @@ const failures: Readonly<Record<string, { readonly code: number; readonly prefix
   LEDGER_CLOSED: { code: 11, prefix: 'leader-changed' },
   LEDGER_BUSY: { code: 11, prefix: 'retries-exhausted' },
   BLOCK_REFUSED: { code: 11, prefix: 'store-refused' },
+  ALLOCATION_HALTED: { code: 11, prefix: 'not-allocating' },
   NOT_READY: { code: 11, prefix: 'not-ready' },
   API_UNAVAILABLE: { code: 11, prefix: 'api-server' },
   API_REFUSED: { code: 11, prefix: 'api-server' },

@@ -39,6 +39,9 @@ export async function isReplicaValid(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { owner, pod } = entry
+  if (owner.kind === 'sticky' && owner.group === virtualMachineGroup) {
+    return isVirtualMachineValid(pod, world, signal)
+  }
   if (owner.kind !== 'sticky' || !world.isStatefulSetSticky) return false
   if (owner.group !== 'apps' || owner.ownerKind !== 'StatefulSet') return false
   const [namespace = ''] = pod.split('/')
@@ -49,4 +52,22 @@ export async function isReplicaValid(
   const first = workload.spec?.ordinals?.start ?? 0
   const ordinal = Number(owner.replica)
   return first <= ordinal && ordinal < first + (workload.spec?.replicas ?? 1)
+}
+
+/** Group of virtual machines; addresses of theirs that another allocator gave are kept by name (spec/ipam.md §12). */
+export const virtualMachineGroup = 'kubevirt.io'
+
+/** A machine that is stopped keeps its addresses; one that is deleted loses them. Reads it afresh. */
+async function isVirtualMachineValid(
+  machine: string,
+  world: Pick<AllocatorWorld, 'readWorkload'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const [namespace = '', name = ''] = machine.split('/')
+  const apiVersion = `${virtualMachineGroup}/v1`
+  const read = async (kind: 'VirtualMachineInstance' | 'VirtualMachine'): Promise<boolean> => {
+    const found = await world.readWorkload({ apiVersion, kind, namespace, name, uid: '' }, signal)
+    return found !== undefined && found.metadata.deletionTimestamp === undefined
+  }
+  return (await read('VirtualMachineInstance')) || (await read('VirtualMachine'))
 }

@@ -21,6 +21,8 @@ export interface PodNetworks {
 export interface AllocatorWorld {
   /** From the cache, by name. */
   pools(): ReadonlyMap<string, SpiderIpPool>
+  /** Pools that hand out nothing new, and why. */
+  readonly blockedPools: ReadonlyMap<string, string>
   /** From the cache. The same list object as long as nothing changed. */
   reservedIps(): readonly SpiderReservedIp[]
   /** From the cache; reads it when the cache does not have it. */

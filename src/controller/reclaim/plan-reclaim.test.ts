@@ -14,6 +14,7 @@ const entry: BlockEntry = {
   since: 1,
   grant: { prefixBits: 16 },
 }
+const adopted: BlockEntry = { ...withoutAttachments(entry), adopted: 'record' }
 const sticky: BlockEntry = {
   ...entry,
   owner: { kind: 'sticky', group: 'apps', ownerKind: 'StatefulSet', name: 'web', uid: 'S1', replica: '1' },
@@ -43,12 +44,19 @@ const cases: readonly (readonly [
   [
     'a terminating pod waits while its sandbox runs',
     entry,
-    { kind: 'dead', uid: 'U1' },
+    { kind: 'dead', uid: 'U1', hasFinished: false },
     false,
     ['alive'],
     'wait',
   ],
-  ['a terminating pod without a sandbox frees', entry, { kind: 'dead', uid: 'U1' }, false, ['gone'], 'free'],
+  [
+    'a terminating pod without a sandbox frees',
+    entry,
+    { kind: 'dead', uid: 'U1', hasFinished: false },
+    false,
+    ['gone'],
+    'free',
+  ],
   ['a valid replica keeps without a pod', sticky, { kind: 'gone' }, true, [], 'keep'],
   ['an invalid replica frees', sticky, { kind: 'gone' }, false, ['gone'], 'free'],
   [
@@ -67,3 +75,20 @@ for (const [title, subject, pod, isReplicaValid, sandboxes, expected] of cases) 
     assert.equal(planReclaim({ entry: subject, pod, isReplicaValid, sandboxes }).kind, expected)
   })
 }
+
+function withoutAttachments({ attachments: _, ...rest }: BlockEntry): BlockEntry {
+  return rest
+}
+
+void test('an adopted entry of a pod that still terminates waits: nobody knows its container', () => {
+  const judge = (hasFinished: boolean, uid = 'U1') =>
+    planReclaim({
+      entry: adopted,
+      pod: { kind: 'dead', uid, hasFinished },
+      isReplicaValid: false,
+      sandboxes: [],
+    })
+  assert.equal(judge(false).kind, 'wait')
+  assert.equal(judge(true).kind, 'free')
+  assert.equal(judge(false, 'U2').kind, 'free')
+})

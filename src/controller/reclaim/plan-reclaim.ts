@@ -5,7 +5,7 @@ export type PodFinding =
   | { readonly kind: 'alive'; readonly uid: string }
   | { readonly kind: 'gone' }
   /** It exists, but it is terminating or finished (spec/ipam.md §3, alive table). */
-  | { readonly kind: 'dead'; readonly uid: string }
+  | { readonly kind: 'dead'; readonly uid: string; readonly hasFinished: boolean }
 
 /** What is known of the sandbox of one attachment. */
 export type SandboxEvidence = 'gone' | 'alive' | 'unknown'
@@ -40,6 +40,10 @@ export function planReclaim(facts: ReclaimFacts): Verdict {
   }
   if (pod.kind === 'alive' && pod.uid === entry.podUid) return { kind: 'keep', why: 'its pod is alive' }
   const reason = whyDead(entry, pod)
+  // Nobody knows its container, so no node can say that it is gone: a pod that still terminates may still use the address.
+  const isEnding = pod.kind === 'dead' && pod.uid === entry.podUid && !pod.hasFinished
+  if (entry.adopted !== undefined && isEnding)
+    return { kind: 'wait', why: `${reason}, and no DEL came for it` }
   if (facts.sandboxes.includes('alive')) return { kind: 'wait', why: `${reason}, but its sandbox still runs` }
   if (facts.sandboxes.includes('unknown'))
     return { kind: 'wait', why: `${reason}, but its node has not reported` }

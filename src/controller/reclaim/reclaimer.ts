@@ -134,10 +134,7 @@ export class Reclaimer {
   }
 
   async #readPod(podKey: string, signal: AbortSignal): Promise<PodFinding> {
-    const pod = await this.#ports.api.get<Pod>(resources.pod, refOf(podKey), signal)
-    if (pod === undefined) return { kind: 'gone' }
-    const uid = pod.metadata.uid ?? ''
-    return isAlive(pod) ? { kind: 'alive', uid } : { kind: 'dead', uid }
+    return findingOf(await this.#ports.api.get<Pod>(resources.pod, refOf(podKey), signal))
   }
 
   async #judge(
@@ -158,6 +155,14 @@ export class Reclaimer {
 
 function isDeclaredDead(node: Node | undefined): boolean {
   return node?.spec?.taints?.some(({ key }) => key === outOfServiceTaint) ?? node === undefined
+}
+
+/** What a fresh read of a pod says. */
+export function findingOf(pod: Pod | undefined): PodFinding {
+  if (pod === undefined) return { kind: 'gone' }
+  const uid = pod.metadata.uid ?? ''
+  const hasFinished = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
+  return isAlive(pod) ? { kind: 'alive', uid } : { kind: 'dead', uid, hasFinished }
 }
 
 /** One allocation of an address, with the sandboxes that use it. */

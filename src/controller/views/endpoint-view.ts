@@ -5,6 +5,7 @@ import type { Logger } from '../../base/index.ts'
 import { ApiError, type KubeApi, type ObjectRef } from '../../kube/index.ts'
 import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
 import { type EndpointOwner, planCurrent, planEndpoint } from './plan-endpoint.ts'
+import { isOurEndpoint } from './view-marks.ts'
 
 /** Endpoints whose content is remembered, to save reads and repeated writes; some 150 bytes each. */
 const maxRemembered = 200_000
@@ -125,10 +126,12 @@ export class EndpointView {
     const isOwned = ownerReferences.every(({ uid }) =>
       existing.metadata.ownerReferences?.some((reference) => reference.uid === uid),
     )
-    if (isFinal && isOwned && isDeepStrictEqual(existing.status, wanted.status)) return 'written'
+    const isShown = isDeepStrictEqual(existing.status, wanted.status) && isOurEndpoint(existing)
+    if (isFinal && isOwned && isShown) return 'written'
     const body = {
       metadata: {
         resourceVersion,
+        annotations: wanted.metadata.annotations,
         ownerReferences: wanted.metadata.ownerReferences ?? null,
         ...(isFinal ? {} : { finalizers: [...finalizers, spiderFinalizer] }),
       },
@@ -197,6 +200,7 @@ function markIfRight(held: readonly OwnedAddress[], endpoint: SpiderEndpoint): n
   const { finalizers = [], ownerReferences = [], deletionTimestamp } = endpoint.metadata
   if (first === undefined || deletionTimestamp !== undefined) return undefined
   const current = planCurrent(held)
+  if (!isOurEndpoint(endpoint)) return undefined
   if (!finalizers.includes(spiderFinalizer) || !isDeepStrictEqual(endpoint.status?.current, current)) {
     return undefined
   }

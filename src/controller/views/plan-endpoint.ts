@@ -1,7 +1,8 @@
 import type { EndpointNic, OwnerReference, Pod, SpiderEndpoint } from '../../api/index.ts'
-import { spiderFinalizer, spiderGroup, spiderVersion } from '../../api/index.ts'
+import { annotationKeys, spiderFinalizer, spiderGroup, spiderVersion } from '../../api/index.ts'
 import { assert } from '../../base/index.ts'
 import type { OwnedAddress } from '../../ledger/index.ts'
+import { endpointDigest } from './view-marks.ts'
 
 /** The workload that a pod belongs to (spec/ipam.md §3, top owner). */
 export interface EndpointOwner {
@@ -25,17 +26,19 @@ export function planEndpoint(
   const [namespace = '', name = ''] = first.entry.pod.split('/')
   const isSticky = held.some(({ entry }) => entry.owner.kind === 'sticky')
   const ownerReferences = isSticky || pod?.metadata.uid === undefined ? undefined : [podReference(pod)]
+  const current = planCurrent(held)
   return {
     apiVersion: `${spiderGroup}/${spiderVersion}`,
     kind: 'SpiderEndpoint',
     metadata: {
       name,
       namespace,
+      annotations: { [annotationKeys.endpointView]: endpointDigest(current) },
       finalizers: [spiderFinalizer],
       ...(ownerReferences === undefined ? {} : { ownerReferences }),
     },
     status: {
-      current: planCurrent(held),
+      current,
       ownerControllerType: owner.kind,
       ownerControllerName: owner.name,
     },
@@ -54,15 +57,19 @@ function podReference(pod: Pod): OwnerReference {
 }
 
 function planNics(held: readonly OwnedAddress[]): readonly EndpointNic[] {
-  const nics = new Map<string, OwnedAddress[]>()
+  const nics: { readonly nic: string; readonly addresses: OwnedAddress[] }[] = []
   for (const address of held) {
-    const group = nics.get(address.entry.nic)
-    if (group === undefined) nics.set(address.entry.nic, [address])
-    else group.push(address)
+    const { nic } = address.entry
+    // Adopted ones may have no name of a NIC: two of a family are of two NICs.
+    const hasRoom = (addresses: readonly OwnedAddress[]) =>
+      nic !== '' || addresses.every((one) => isIpv6(one) !== isIpv6(address))
+    const group = nics.find((one) => one.nic === nic && hasRoom(one.addresses))
+    if (group === undefined) nics.push({ nic, addresses: [address] })
+    else group.addresses.push(address)
   }
-  return [...nics]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([nic, addresses]) => planNic(nic, [...addresses].sort(byFamily)))
+  return nics
+    .sort((a, b) => (a.nic < b.nic ? -1 : Number(a.nic > b.nic)))
+    .map(({ nic, addresses }) => planNic(nic, [...addresses].sort(byFamily)))
 }
 
 function planNic(nic: string, addresses: readonly OwnedAddress[]): EndpointNic {

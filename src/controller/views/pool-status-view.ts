@@ -1,14 +1,18 @@
 import { isDeepStrictEqual } from 'node:util'
 import { parseIp } from '../../address/index.ts'
 import {
+  type AllocatedIpsView,
   countForStatus,
   encodeAllocatedIps,
+  type PoolCondition,
   resources,
   type SpiderIpPool,
   totalSetOf,
 } from '../../api/index.ts'
 import { ApiError, type KubeApi } from '../../kube/index.ts'
 import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
+import type { TextVerdict } from '../adoption/text-verdict.ts'
+import { textDigest } from './view-marks.ts'
 
 /**
  * Records that `status.allocatedIPs` holds at most: about 125 bytes each, and an object may have 1.5 MiB.
@@ -20,27 +24,37 @@ export const maxListedRecords = 8_000
 export interface PoolStatusPatch {
   readonly totalIPCount: number | bigint
   readonly allocatedIPCount: number
-  readonly allocatedIPs: string | null
+  /** Absent: what is there cannot be read, and stays. */
+  readonly allocatedIPs?: string | null
+  readonly allocatedIPsView?: AllocatedIpsView
   readonly conditions: readonly PoolCondition[] | null
 }
 
-interface PoolCondition {
-  readonly type: string
-  readonly status: string
-  readonly reason: string
-  readonly message: string
+/** What a pool's status is computed from, beside the pool. */
+export interface PoolStatusFacts {
+  readonly held: Iterable<OwnedAddress>
+  readonly term: number
+  /** Why the records that others wrote must stay; absent: the ledger has them all. */
+  readonly unreadable?: string
 }
 
 /** Computes a pool's status from the ledger; never by incrementing. */
-export function planPoolStatus(pool: SpiderIpPool, held: Iterable<OwnedAddress>): PoolStatusPatch {
-  const addresses = [...held]
+export function planPoolStatus(pool: SpiderIpPool, facts: PoolStatusFacts): PoolStatusPatch {
+  const addresses = [...facts.held]
+  const totalIPCount = countForStatus(totalSetOf(pool).size)
+  const counts = { totalIPCount, allocatedIPCount: addresses.length }
+  if (facts.unreadable !== undefined) {
+    const reason = { type: 'AllocatedIPsReadable', status: 'False', reason: 'RecordsUnreadable' }
+    return { ...counts, conditions: [{ ...reason, message: facts.unreadable }] }
+  }
   const isListed = addresses.length <= maxListedRecords
+  const text = isListed
+    ? encodeAllocatedIps(addresses.map(({ ip, entry }) => [parseIp(ip), entry]))
+    : undefined
   return {
-    totalIPCount: countForStatus(totalSetOf(pool).size),
-    allocatedIPCount: addresses.length,
-    allocatedIPs: isListed
-      ? (encodeAllocatedIps(addresses.map(({ ip, entry }) => [parseIp(ip), entry])) ?? null)
-      : null,
+    ...counts,
+    allocatedIPs: text ?? null,
+    allocatedIPsView: { term: facts.term, sha256: textDigest(text ?? '') },
     conditions: isListed
       ? null
       : [
@@ -57,7 +71,10 @@ export function planPoolStatus(pool: SpiderIpPool, held: Iterable<OwnedAddress>)
 export interface PoolStatusPorts {
   readonly api: KubeApi
   readonly ledger: Pick<Ledger, 'ofPool'>
+  readonly term: number
   findPool(name: string): SpiderIpPool | undefined
+  /** Takes in what others wrote. Called with the very version that the status is written upon. */
+  takeIn(pool: SpiderIpPool, signal: AbortSignal): Promise<TextVerdict>
 }
 
 /** Writes a pool's status when it differs from what the ledger says. Safe to repeat. */
@@ -80,24 +97,30 @@ export async function reconcilePoolStatus(
 
 async function writeStatus(
   pool: SpiderIpPool,
-  { api, ledger }: PoolStatusPorts,
+  { api, ledger, term, takeIn }: PoolStatusPorts,
   signal: AbortSignal,
 ): Promise<void> {
   const { name, resourceVersion } = pool.metadata
-  const wanted = planPoolStatus(pool, ledger.ofPool(name))
+  const verdict = await takeIn(pool, signal)
+  if (verdict.kind === 'halted') return
+  const unreadable = verdict.kind === 'unreadable' ? { unreadable: verdict.message } : {}
+  const wanted = planPoolStatus(pool, { held: ledger.ofPool(name), term, ...unreadable })
   if (isSame(pool.status, wanted)) return
   const body = { metadata: { resourceVersion }, status: wanted }
   await api.patch(resources.ipPool, { name }, { type: 'merge', body, subresource: 'status' }, signal)
 }
 
-/** Whatever the order of the members: an API server sorts them. */
+/** Whatever the order of the members: an API server sorts them. The term alone is no reason to write. */
 function isSame(status: SpiderIpPool['status'], wanted: PoolStatusPatch): boolean {
-  const { conditions = null } = (status ?? {}) as { conditions?: readonly PoolCondition[] | null }
-  const found = {
-    totalIPCount: status?.totalIPCount,
-    allocatedIPCount: status?.allocatedIPCount,
-    allocatedIPs: status?.allocatedIPs ?? null,
-    conditions,
-  }
-  return isDeepStrictEqual(found, wanted)
+  const { totalIPCount, allocatedIPCount, allocatedIPs, allocatedIPsView, conditions } = status ?? {}
+  const isTextSame =
+    wanted.allocatedIPs === undefined ||
+    ((allocatedIPs ?? null) === wanted.allocatedIPs &&
+      allocatedIPsView?.sha256 === wanted.allocatedIPsView?.sha256)
+  return (
+    isTextSame &&
+    totalIPCount === wanted.totalIPCount &&
+    allocatedIPCount === wanted.allocatedIPCount &&
+    isDeepStrictEqual(conditions ?? null, wanted.conditions)
+  )
 }

@@ -221,12 +221,14 @@ async function createPool(name: string, metadata: object = {}): Promise<SpiderIp
   return kit.api.create<SpiderIpPool>(resources.ipPool, pool, never)
 }
 
+/** Nobody else writes. */
+const takeIn = () => Promise.resolve({ kind: 'view' } as const)
 const poolOf = (name: string) => kit.get<SpiderIpPool>(resources.ipPool, name)
 
 void test('the status of a pool is that of the ledger, also with a cache that is behind', async () => {
   const stale = await createPool('s1')
   let held = [addressOf('a', 'U1', '10.6.0.10')]
-  const ports = { api: kit.api, ledger: { ofPool: () => held }, findPool: () => stale }
+  const ports = { api: kit.api, term: 1, takeIn, ledger: { ofPool: () => held }, findPool: () => stale }
   await reconcilePoolStatus('s1', ports, never)
   held = [...held, addressOf('b', 'U2', '10.6.0.9')]
   await reconcilePoolStatus('s1', ports, never)
@@ -241,7 +243,7 @@ void test('the status of a pool that is gone is nobody’s concern', async () =>
   await kit.api.delete(resources.ipPool, { name: 's2' }, {}, never)
   await reconcilePoolStatus(
     's2',
-    { api: kit.api, ledger: { ofPool: () => [] }, findPool: () => stale },
+    { api: kit.api, term: 1, takeIn, ledger: { ofPool: () => [] }, findPool: () => stale },
     never,
   )
   assert.equal(await poolOf('s2'), undefined)
@@ -253,7 +255,7 @@ void test('a pool deleted and created again gets the status of its own', async (
   await createPool('s3')
   await reconcilePoolStatus(
     's3',
-    { api: kit.api, ledger: { ofPool: () => [] }, findPool: () => stale },
+    { api: kit.api, term: 1, takeIn, ledger: { ofPool: () => [] }, findPool: () => stale },
     never,
   )
   assert.equal((await poolOf('s3'))?.status?.allocatedIPCount, 0)
@@ -264,11 +266,11 @@ void test('a status that is right is not written, whatever the order of its memb
   const many = Array.from({ length: maxListedRecords + 1 }, (_, i) =>
     addressOf('a', 'U1', `10.7.${i >> 8}.${i & 255}`),
   )
-  const { conditions, ...counts } = planPoolStatus(pool, many)
+  const { conditions, ...counts } = planPoolStatus(pool, { held: many, term: 1 })
   const sorted = conditions?.map((one) => Object.fromEntries(Object.entries(one).sort()))
   const right = { ...pool, status: { ...counts, conditions: sorted } } as unknown as SpiderIpPool
   const ledger = { ofPool: () => many }
-  await reconcilePoolStatus('s4', { api: kit.api, ledger, findPool: () => right }, never)
+  await reconcilePoolStatus('s4', { api: kit.api, term: 2, takeIn, ledger, findPool: () => right }, never)
   assert.equal((await poolOf('s4'))?.metadata.resourceVersion, pool.metadata.resourceVersion)
 })
 
@@ -276,11 +278,11 @@ void test('the list of a pool is complete or absent with a condition, never part
   const pool = { metadata: { name: 'p4' }, spec: { subnet: '10.0.0.0/8', ips: ['10.0.0.0-10.255.255.255'] } }
   const addresses = (count: number) =>
     Array.from({ length: count }, (_, i) => addressOf('a', 'U1', `10.7.${i >> 8}.${i & 255}`))
-  const full = planPoolStatus(pool, addresses(maxListedRecords))
+  const full = planPoolStatus(pool, { held: addresses(maxListedRecords), term: 1 })
   assert.equal(decodeAllocatedIps(full.allocatedIPs).size, maxListedRecords)
   assert.equal(full.conditions, null)
   assert.ok(Buffer.byteLength(full.allocatedIPs ?? '') < 1_000_000)
-  const over = planPoolStatus(pool, addresses(maxListedRecords + 1))
+  const over = planPoolStatus(pool, { held: addresses(maxListedRecords + 1), term: 1 })
   assert.equal(over.allocatedIPs, null)
   assert.equal(over.allocatedIPCount, maxListedRecords + 1)
   assert.equal(over.conditions?.[0]?.status, 'False')

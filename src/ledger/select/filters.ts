@@ -18,6 +18,7 @@ export type Verdict =
 export type Rule =
   | 'terminating IPPool'
   | 'disabled IPPool'
+  | 'unreadable records'
   | `expect an IPv${4 | 6} IPPool`
   | 'unmatched Node name'
   | 'unmatched Node affinity'
@@ -50,6 +51,8 @@ function refusal(pool: SpiderIpPool, wanted: NamedPools, input: SelectionInput):
     return { rule: 'terminating IPPool', compared: `deleted at ${metadata.deletionTimestamp}` }
   }
   if (spec.disable === true) return { rule: 'disabled IPPool', compared: 'spec.disable is true' }
+  const blocked = input.blockedPools?.get(metadata.name)
+  if (blocked !== undefined) return { rule: 'unreadable records', compared: blocked }
   const version = versionOf(pool)
   if (version !== wanted.version) {
     return { rule: `expect an IPv${wanted.version} IPPool`, compared: `spec.subnet is ${spec.subnet}` }

@@ -1,6 +1,6 @@
 import type { IpVersion, SpiderIpPool } from '../../api/index.ts'
 import { NoPoolError } from '../errors.ts'
-import { formatVerdict, hasItems, judgePool, type Verdict } from './filters.ts'
+import { formatVerdict, hasItems, judgePool, type Rule, type Verdict } from './filters.ts'
 import type { SelectionInput } from './selection-input.ts'
 import { findSources, type NamedPools } from './sources.ts'
 
@@ -48,11 +48,13 @@ export function requirePools({ nic, version, pools, verdicts }: Candidates): rea
   )
 }
 
+const lastingRules: readonly Rule[] = ['disabled IPPool', 'terminating IPPool', 'unreadable records']
+
 /** True when the owner may keep an address of the pool: a disabled or terminating pool strands nobody. */
 export function mayKeep({ verdicts }: Candidates, pool: string): boolean {
   const verdict = verdicts.find((one) => one.pool === pool)
   if (verdict?.kind !== 'reject') return verdict !== undefined
-  return verdict.rule === 'disabled IPPool' || verdict.rule === 'terminating IPPool'
+  return lastingRules.includes(verdict.rule)
 }
 
 function candidatesOf(wanted: NamedPools, input: SelectionInput): Candidates {

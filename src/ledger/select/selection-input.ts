@@ -20,6 +20,8 @@ export interface SelectionInput {
   }
   /** All pools by name. */
   readonly pools: ReadonlyMap<string, SpiderIpPool>
+  /** Pools that hand out nothing new, and why. */
+  readonly blockedPools?: ReadonlyMap<string, string>
   /** Families that the cluster hands out. */
   readonly versions: readonly IpVersion[]
   /** NICs of the pod that get addresses from here, in the order of the pod's networks. */

@@ -1,0 +1,63 @@
+import type { BlockOwner, Pod } from '../../api/index.ts'
+import { ownerOf, virtualMachineGroup } from '../allocator/owner.ts'
+import type { AllocatorWorld } from '../allocator/world.ts'
+import type { FoundClaim } from './found-claims.ts'
+
+type OwnerWorld = Pick<AllocatorWorld, 'readWorkload' | 'isStatefulSetSticky'>
+
+/**
+ * Finds out whose the claimed addresses are. The pods that are there say it; what a gone pod left belongs to the replica of
+ * its StatefulSet, or to the virtual machine, if the endpoint says that it was of one. Reads each such StatefulSet once.
+ *
+ * @returns the owner of each of the claims
+ */
+export async function resolveOwners(
+  claims: readonly FoundClaim[],
+  world: OwnerWorld,
+  findPod: (pod: string) => Pod | undefined,
+  signal: AbortSignal,
+): Promise<(claim: FoundClaim) => BlockOwner> {
+  const workloads = new Map(
+    claims.flatMap(({ pod, workload }) => (workload ? [[pod, workload] as const] : [])),
+  )
+  const replicas = new Map<string, BlockOwner>()
+  const uids = new Map<string, string | undefined>()
+  for (const [pod, { kind, name }] of workloads) {
+    if (kind !== 'StatefulSet' || !world.isStatefulSetSticky || isSticky(findPod(pod))) continue
+    const [namespace = '', podName = ''] = pod.split('/')
+    const replica = podName.startsWith(`${name}-`) ? podName.slice(name.length + 1) : ''
+    if (!/^(0|[1-9]\d{0,9})$/.test(replica)) continue
+    const key = `${namespace}/${name}`
+    if (!uids.has(key)) uids.set(key, await readUid(world, namespace, name, signal))
+    const uid = uids.get(key)
+    if (uid === undefined) continue
+    replicas.set(pod, { kind: 'sticky', group: 'apps', ownerKind: 'StatefulSet', name, uid, replica })
+  }
+  return ({ pod, podUid }) => {
+    const found = findPod(pod)
+    if (found !== undefined && (found.metadata.uid === podUid || isSticky(found))) {
+      return ownerOf(found, world.isStatefulSetSticky)
+    }
+    const workload = workloads.get(pod)
+    if (workload?.kind === 'VirtualMachineInstance') {
+      const { kind: ownerKind, name } = workload
+      // Told by its name alone: the record outlives the instance, and so its uid.
+      return { kind: 'sticky', group: virtualMachineGroup, ownerKind, name, uid: '', replica: pod }
+    }
+    return replicas.get(pod) ?? { kind: 'pod', uid: podUid }
+  }
+}
+
+function isSticky(pod: Pod | undefined): boolean {
+  return pod !== undefined && ownerOf(pod, true).kind === 'sticky'
+}
+
+async function readUid(
+  world: OwnerWorld,
+  namespace: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const reference = { apiVersion: 'apps/v1', kind: 'StatefulSet', namespace, name, uid: '' }
+  return (await world.readWorkload(reference, signal))?.metadata.uid
+}
