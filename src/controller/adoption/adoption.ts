@@ -88,7 +88,8 @@ export class Adoption {
     const { api, pods, logger } = this.#ports
     const before = this.#agents
     const agents = await readReferenceAgents(api, [...pods()].filter(isReferenceAgent), signal)
-    if (agents.length === 0 || before === undefined) await this.#takeInAll(signal)
+    const scope = agents.length === 0 && before === undefined ? 'unmarked' : 'all'
+    if (agents.length === 0 || before === undefined) await this.#takeInAll(scope, signal)
     this.#agents = agents
     if (agents.length > 0) {
       if (before?.length !== agents.length) this.#report.halted(agents, this.#haltedText(agents))
@@ -145,11 +146,11 @@ export class Adoption {
     return this.#verdictOn(name)
   }
 
-  async #takeInAll(signal: AbortSignal): Promise<void> {
+  async #takeInAll(scope: 'all' | 'unmarked', signal: AbortSignal): Promise<void> {
     const { api, ledger, clock, logger } = this.#ports
     const startMs = clock.nowMs()
     const writesBefore = ledger.stats().writes
-    const { texts, endpointClaims, endpointProblems } = await observe(api, signal)
+    const { texts, endpointClaims, endpointProblems } = await observe(api, scope, signal)
     const claims = [...texts.flatMap((text) => text.claims), ...endpointClaims]
     const found = await this.#adopt(claims, signal)
     for (const text of texts) {

@@ -55,22 +55,29 @@ export function readForeignText(pool: SpiderIpPool): ForeignText | undefined {
 }
 
 /**
- * Reads pools and endpoints, uncached. The endpoints are left out when every pool has our mark: they were adopted by the
- * leader that set the first of the marks, which it does after all of the adoption.
+ * Reads pools and endpoints, uncached. When every pool has our mark the endpoints are left out, as a new leader should not
+ * be long: they were adopted by the leader that set the first of the marks, which it did after all of the adoption.
+ *
+ * @param scope `all`: agents of the reference ran until now, so that endpoints are read in any case
  */
-export async function observe(api: Pick<KubeApi, 'listAll'>, signal: AbortSignal): Promise<Observation> {
+export async function observe(
+  api: Pick<KubeApi, 'listAll'>,
+  scope: 'all' | 'unmarked',
+  signal: AbortSignal,
+): Promise<Observation> {
   const texts = new Map<string, ForeignText>()
-  let ours = 0
+  const writers = new Map<string, ReturnType<typeof writerOf>>()
   const keepPool = (pool: SpiderIpPool): SpiderIpPool => {
     const text = readForeignText(pool)
     if (text !== undefined) texts.set(pool.metadata.name, text)
     else texts.delete(pool.metadata.name)
-    if (writerOf(pool.status) === 'us') ours++
+    writers.set(pool.metadata.name, writerOf(pool.status))
     return { metadata: { name: pool.metadata.name }, spec: { subnet: '' } }
   }
   await api.listAll<SpiderIpPool>(resources.ipPool, { keep: keepPool, limit: poolPage }, signal)
   const found = new Map<string, ReturnType<typeof claimsOfEndpoint> & { endpoint: SpiderEndpoint }>()
-  if (texts.size > 0 || ours === 0) {
+  const isMarked = writers.size > 0 && [...writers.values()].every((writer) => writer === 'us')
+  if (scope === 'all' || !isMarked) {
     const keep = (endpoint: SpiderEndpoint): SpiderEndpoint => {
       const { namespace = '', name } = endpoint.metadata
       if (!isOurEndpoint(endpoint))

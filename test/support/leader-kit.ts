@@ -1,0 +1,149 @@
+// One time as leader in this process, over any API server: what the controller runs, without its HTTPS server and its lease.
+import { isIPv4 } from 'node:net'
+import type { AllocateRequest, KubeObject, Resource } from '../../src/api/index.ts'
+import { crdManifests, resources } from '../../src/api/index.ts'
+import { jsonLogger, type Logger, silentLogger, systemClock, systemRandom } from '../../src/base/index.ts'
+import { type Caches, openCaches } from '../../src/controller/caches.ts'
+import { Leadership } from '../../src/controller/leadership.ts'
+import { type ControllerOptions, parseControllerOptions } from '../../src/controller/options.ts'
+import {
+  ApiError,
+  createEventRecorder,
+  type EventRecorder,
+  type KubeApi,
+  KubeClient,
+  loadKubeconfig,
+} from '../../src/kube/index.ts'
+
+const never = new AbortController().signal
+const pem = ['--tls-cert', 'unused', '--tls-key', 'unused', '--webhook-ca', 'unused']
+
+export interface LeaderOptions {
+  readonly term: number
+  /** Between the leader and the API server. */
+  readonly wrap?: (api: KubeApi) => KubeApi
+  readonly logger?: Logger
+}
+
+/** A leader, and what it is made of. */
+export class LeaderKit implements AsyncDisposable {
+  readonly leadership: Leadership
+  readonly #caches: Caches
+  readonly #events: EventRecorder
+  readonly #client: KubeClient
+  readonly #term: AbortController
+
+  private constructor(parts: {
+    leadership: Leadership
+    caches: Caches
+    events: EventRecorder
+    client: KubeClient
+    term: AbortController
+  }) {
+    this.leadership = parts.leadership
+    this.#caches = parts.caches
+    this.#events = parts.events
+    this.#client = parts.client
+    this.#term = parts.term
+  }
+
+  static async start(kubeconfig: string, { term: number, wrap, logger }: LeaderOptions): Promise<LeaderKit> {
+    const log = logger ?? (process.env['LEADER_LOG'] === undefined ? silentLogger : jsonLogger('debug'))
+    const client = await adminClient(kubeconfig)
+    const caches = openCaches(client, log)
+    await caches.synced(AbortSignal.timeout(60_000))
+    const api = wrap?.(client) ?? client
+    const background = client.background()
+    const events = createEventRecorder(background, { component: 'spiderpool-controller' }, systemClock, log)
+    const options: ControllerOptions = parseControllerOptions(
+      ['--kubeconfig', kubeconfig, ...pem],
+      {},
+      'test',
+    )
+    const random = systemRandom
+    const context = { options, api, background, caches, events, clock: systemClock, random, logger: log }
+    const term = new AbortController()
+    const held = { number, signal: term.signal, isHeld: () => true, isOurs: () => true }
+    const leadership = await Leadership.start(context, held)
+    // The replica passes on what the caches hear.
+    caches.pods.onChange((old, now) => leadership.podChanged(old, now))
+    caches.pools.onChange((old, now) => leadership.poolChanged(old, now))
+    caches.reservedIps.onChange(() => leadership.reservationsChanged())
+    return new LeaderKit({ leadership, caches, events, client, term })
+  }
+
+  /** The addresses that an ADD gets. */
+  async add(pod: string, more: Partial<AllocateRequest> = {}, node = 'node1'): Promise<readonly string[]> {
+    const [podNamespace = '', podName = ''] = pod.split('/')
+    const request: AllocateRequest = {
+      containerId: `c-${podName}`,
+      ifName: 'eth0',
+      netns: '/run/netns/x',
+      podNamespace,
+      podName,
+      podUid: '',
+      defaultIpv4Pools: [],
+      defaultIpv6Pools: [],
+      cleanGateway: false,
+      budgetMs: 10_000,
+      ...more,
+    }
+    const { ips } = await this.leadership.allocate(node, request, never)
+    return ips.map(({ address }) => address.split('/')[0] ?? '')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#term.abort()
+    await this.leadership.close()
+    await this.#events.close(AbortSignal.timeout(2_000))
+    await this.#caches.close()
+    await this.#client.close()
+  }
+}
+
+/** A client with all rights. */
+export async function adminClient(kubeconfig: string): Promise<KubeClient> {
+  return new KubeClient(await loadKubeconfig(kubeconfig), { logger: silentLogger })
+}
+
+/** Installs our kinds, and waits until they are served. */
+export async function installKinds(api: KubeApi): Promise<void> {
+  const manifests: readonly KubeObject[] = crdManifests()
+  for (const manifest of manifests) await api.create(resources.customResourceDefinition, manifest, never)
+  const all: readonly Resource[] = [
+    resources.ipPool,
+    resources.subnet,
+    resources.reservedIp,
+    resources.endpoint,
+    resources.multusConfig,
+    resources.ipBlock,
+    resources.networkAttachmentDefinition,
+  ]
+  for (const resource of all) {
+    await repeat(() => api.list(resource, { limit: 1 }, never))
+  }
+}
+
+/** Repeats what a server that still starts refuses. */
+export async function repeat<T>(work: () => Promise<T>, tries = 100): Promise<T> {
+  for (let left = tries; ; left--) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof ApiError) || left === 0 || error.status === 409) throw error
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+}
+
+/** Runs `work` on all items, `width` at once. */
+export async function inParallel<T>(items: readonly T[], width: number, work: (item: T) => Promise<unknown>) {
+  const left = [...items]
+  const run = async (): Promise<void> => {
+    for (let item = left.pop(); item !== undefined; item = left.pop()) await work(item)
+  }
+  await Promise.all(Array.from({ length: width }, run))
+}
+
+/** The member of an endpoint's NIC for an address of its family. */
+export const familyOf = (ip: string): 4 | 6 => (isIPv4(ip) ? 4 : 6)
