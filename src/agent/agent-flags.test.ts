@@ -35,6 +35,8 @@ void test('parseAgentFlags() fills in the usual places', () => {
   assert.equal(flags.hostNetns, '/var/run/netns/n')
   assert.deepEqual(flags.defaults, { clusterNetwork: 'kube-system/macvlan-ens192', namespace: 'kube-system' })
   assert.equal(flags.socketPath, '/var/run/spidernet/spiderpool.sock')
+  assert.equal(flags.controllerName, 'spiderpool-controller.kube-system.svc')
+  assert.equal(parseAgentFlags(args({ 'controller-ca': undefined })).controllerCa, undefined)
   assert.equal(parseAgentFlags([...args({ kubeconfig: undefined }), '--in-cluster']).kubeconfig, undefined)
 })
 
@@ -67,6 +69,7 @@ const refused: readonly (readonly [string, Readonly<Record<string, string | unde
   ['--controller-url', { 'controller-url': 'http://127.0.0.1' }],
   ['--controller-url', { 'controller-url': 'https://a,' }],
   ['--controller-ca', { 'controller-ca': dir }],
+  ['--controller-name', { 'controller-name': 'a_b' }],
   ['--token-file', { 'token-file': undefined }],
   ['--socket', { socket: `/${'x'.repeat(107)}` }],
   ['--spool-dir', { 'spool-dir': 'spool' }],

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { ProductConfig } from '../api/index.ts'
+import { controllerServerName, type ProductConfig, trustNames } from '../api/index.ts'
 import { InvalidInputError } from '../base/index.ts'
 import type { AgentOptions } from './agent.ts'
 
@@ -10,7 +10,10 @@ export interface AgentFlags extends AgentOptions {
   /** Path of a kubeconfig; absent: in-cluster. */
   readonly kubeconfig?: string
   readonly controllerUrls: readonly string[]
-  readonly controllerCa: string
+  /** File with the controller's authorities; absent: they are read from the API server. */
+  readonly controllerCa?: string
+  /** The name in the controller's certificate. */
+  readonly controllerName: string
   readonly tokenFile: string
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   /** `conf.yml` of the installation. */
@@ -26,6 +29,7 @@ const known = {
   'in-cluster': { type: 'boolean' },
   'controller-url': { type: 'string', multiple: true },
   'controller-ca': text,
+  'controller-name': text,
   'token-file': text,
   socket: text,
   'spool-dir': text,
@@ -43,9 +47,14 @@ const known = {
   'health-port': text,
 } as const
 
+/** Where the agent's pod has its token for the controller. */
+const defaultTokenFile = '/var/run/secrets/spiderpool/token'
+
 /** The flags of the agent, for its help. */
 export const agentUsage: string = `Usage: agent --node NAME (--kubeconfig FILE | --in-cluster)
-  --controller-url URL[,URL] ... --controller-ca FILE --token-file FILE
+  --controller-url URL[,URL] ... [--token-file ${defaultTokenFile}]
+  [--controller-ca FILE, else ConfigMap ${trustNames.authorities}]
+  [--controller-name spiderpool-controller.NAMESPACE.svc]
   [--socket /var/run/spidernet/spiderpool.sock] [--spool-dir /var/lib/spiderpool/spool]
   [--journal-dir /var/lib/spiderpool/journal] [--cni-bin-dir /opt/cni/bin] [--cni-conf-dir /etc/cni/net.d]
   [--cache-dir /var/lib/cni] [--host-netns PATH] [--plugin-source FILE] [--plugin-path DIR[:DIR]]
@@ -68,7 +77,7 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
     throw new InvalidInputError(`--${name}`, value ?? '', 'is missing', `see the usage:\n${agentUsage}`)
   }
   const path = (name: keyof typeof values, fallback?: string): string => absolute(name, get(name, fallback))
-  const file = (name: keyof typeof values): string => existing(name, path(name))
+  const file = (name: keyof typeof values, fallback?: string): string => existing(name, path(name, fallback))
   const isInCluster = values['in-cluster'] === true
   if (isInCluster === (values.kubeconfig !== undefined))
     throw new InvalidInputError(
@@ -84,8 +93,9 @@ export function parseAgentFlags(args: readonly string[]): AgentFlags {
     controllerUrls: (values['controller-url'] ?? [get('controller-url', serviceUrl(process.env))])
       .flatMap((value) => value.split(','))
       .map(httpsUrl),
-    controllerCa: file('controller-ca'),
-    tokenFile: file('token-file'),
+    ...(values['controller-ca'] === undefined ? {} : { controllerCa: file('controller-ca') }),
+    controllerName: name('controller-name', get('controller-name', controllerServerName(namespace))),
+    tokenFile: file('token-file', defaultTokenFile),
     socketPath: socket(path('socket', '/var/run/spidernet/spiderpool.sock')),
     spoolDir: path('spool-dir', '/var/lib/spiderpool/spool'),
     journalDir: path('journal-dir', '/var/lib/spiderpool/journal'),

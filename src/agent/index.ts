@@ -18,6 +18,7 @@ export {
   pluginNames,
 } from './plugin-installer.ts'
 export type { Allocator, DefaultRouteChange, Namespaces } from './ports.ts'
+export { readAuthorities } from './read-authorities.ts'
 export {
   decodeRequest,
   encodeAnswer,

@@ -1,5 +1,6 @@
 import type { Resource } from './meta.ts'
 import { resources } from './resources.ts'
+import { trustNames } from './trust-names.ts'
 
 /** One rule of a Role or ClusterRole. */
 export interface AccessRule {
@@ -92,6 +93,10 @@ const controller: AccessRights = {
     // A name that is not there yet cannot be named in a rule.
     may(['create'], resources.lease),
     may(['get', 'patch'], resources.lease, { names: [leaderLeaseName] }),
+    may(['create'], resources.secret),
+    may(['get', 'patch'], resources.secret, { names: [trustNames.certificates] }),
+    may(['create'], resources.configMap),
+    may(['get', 'patch'], resources.configMap, { names: [trustNames.authorities] }),
   ],
 }
 
@@ -103,7 +108,7 @@ const agent: AccessRights = {
     may(['create'], resources.event),
     may(['get'], resources.networkAttachmentDefinition),
   ],
-  namespace: [],
+  namespace: [may(['get'], resources.configMap, { names: [trustNames.authorities] })],
 }
 
 const init: AccessRights = {

@@ -75,4 +75,5 @@ export {
   groupOf,
   type TopOwner,
 } from './top-owner.ts'
+export { controllerServerName, trustNames } from './trust-names.ts'
 export { compileWildcard, expandPoolNames, isWildcard } from './wildcard.ts'

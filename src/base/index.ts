@@ -18,5 +18,6 @@ export {
 } from './errors.ts'
 export { type Json, parseJson, stringifyJson } from './json.ts'
 export { joinJsonMembers, jsonElements, jsonMemberList, jsonMembers } from './json-members.ts'
+export { type Counter, type CounterOptions, type GaugeOptions, Metrics } from './metrics.ts'
 export type { Clock, LogFields, Logger, Random } from './ports.ts'
 export { jsonLogger, type LogLevel, silentLogger, systemClock, systemRandom } from './system.ts'

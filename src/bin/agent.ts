@@ -4,6 +4,7 @@ import {
   agentUsage,
   machineNamespaces,
   parseAgentFlags,
+  readAuthorities,
   startAgent,
   withAgentConfig,
 } from '../agent/index.ts'
@@ -24,7 +25,11 @@ async function main(given: AgentFlags): Promise<void> {
   const kube = new KubeClient(access, { logger, userAgent: 'spiderpool-agent' })
   const allocator = createAllocatorClient({
     urls: flags.controllerUrls,
-    ca: { file: flags.controllerCa },
+    ca:
+      flags.controllerCa === undefined
+        ? { read: (signal) => readAuthorities(kube, flags.defaults.namespace, signal) }
+        : { file: flags.controllerCa },
+    servername: flags.controllerName,
     token: async () => (await readFile(flags.tokenFile, 'utf8')).trim(),
     logger,
   })

@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises'
-
-import { leaderLeaseName, parseProductConfig } from '../api/index.ts'
-import { type Logger, systemClock, systemRandom, toError } from '../base/index.ts'
+import { controllerServerName, leaderLeaseName, parseProductConfig, trustNames } from '../api/index.ts'
+import { type Logger, Metrics, systemClock, systemRandom, toError } from '../base/index.ts'
 import {
   createEventRecorder,
+  type EventRecorder,
   elect,
   inClusterConfig,
   KubeClient,
@@ -12,24 +11,33 @@ import {
   type Term,
 } from '../kube/index.ts'
 import { LedgerDeposedError } from '../ledger/index.ts'
-import { type RunningServer, serveAllocator } from '../rpc/index.ts'
+import {
+  type RefusalReason,
+  type Route,
+  type RunningServer,
+  refusalReasons,
+  serveAllocator,
+  serveHttps,
+} from '../rpc/index.ts'
 import type { WebhookTarget } from '../webhook/index.ts'
 import { admissionRoutes, installWebhooks } from './admission.ts'
 import { toRpcFailure } from './allocator/errors.ts'
-import { type Caller, createAuthenticator } from './authenticate.ts'
 import { type Caches, openCaches } from './caches.ts'
 import { LeaderGate } from './leader-gate.ts'
 import { Leadership, type LeadershipContext } from './leadership.ts'
 import { type ControllerOptions, webhookSettings, withConfig } from './options.ts'
+import { type Caller, createAuthenticator } from './trust/authenticate.ts'
+import { openCertificateFiles } from './trust/certificate-files.ts'
+import type { CertificateSource } from './trust/certificate-source.ts'
+import { keepTrust, publishAuthorities } from './trust/keep-trust.ts'
+import { openSelfManaged } from './trust/self-managed.ts'
 
 /** A renewal each fifth of the lease; a candidate looks so often, so that a lease that is given back is taken at once. */
 const renewalsPerLease = 5
 const candidateLookMs = 500
 const closeBudgetMs = 1_000
 const eventsBudgetMs = 200
-const webhookRetryMs = 2_000
-/** The leader looks so often whether the webhooks still are what they should be. */
-const webhookCheckMs = 60_000
+const eventSource = { component: 'spiderpool-controller' }
 /** Between the name of a replica and its URL in the lease, so that the others can send agents to the leader. */
 const urlMark = ' at '
 
@@ -48,10 +56,15 @@ export async function runController(
   // Connections of its own: a burst of calls, or calls that hang, must not hold up the renewal of the lease.
   const leaseApi = new KubeClient(access, { userAgent, logger })
   const caches = openCaches(api, logger)
-  const replica = new Replica({ options, api, leaseApi, caches, logger })
+  const events = createEventRecorder(api.background(), eventSource, systemClock, logger)
+  const metrics = new Metrics()
   try {
+    const certificates = await openCertificates(options, { api, events, logger }, signal)
+    if (certificates === undefined) return
+    const replica = new Replica({ options, api, leaseApi, caches, logger, certificates, metrics })
     await replica.run(signal)
   } finally {
+    await events.close(AbortSignal.timeout(eventsBudgetMs))
     await caches.close()
     await Promise.all([api.close(), leaseApi.close()])
   }
@@ -63,6 +76,8 @@ interface ReplicaParts {
   readonly leaseApi: KubeClient
   readonly caches: Caches
   readonly logger: Logger
+  readonly certificates: CertificateSource
+  readonly metrics: Metrics
 }
 
 class Replica {
@@ -86,20 +101,27 @@ class Replica {
   /** Ends when `signal` aborts, also before the caches are there. */
   async run(signal: AbortSignal): Promise<void> {
     const { options, caches, logger } = this.#parts
-    const server = await this.#serve(signal)
-    logger.info('serving', { url: options.url, port: server.port })
+    const servers = await this.#serve()
+    logger.info('serving', { url: options.url, port: servers[0]?.port })
+    const over = new AbortController()
+    const close = async () => {
+      over.abort()
+      await Promise.all(servers.map((server) => server.close(AbortSignal.timeout(closeBudgetMs))))
+      await following
+    }
+    const following = this.#parts.certificates.follow(AbortSignal.any([signal, over.signal]))
     // Agents that ask now go to the next leader; what is under way is answered while the lease is given back.
     const closing = new Promise<void>((resolve, reject) => {
-      const close = () => void server.close(AbortSignal.timeout(closeBudgetMs)).then(resolve, reject)
-      if (signal.aborted) close()
-      else signal.addEventListener('abort', close, { once: true })
+      const closeAll = () => void close().then(resolve, reject)
+      if (signal.aborted) closeAll()
+      else signal.addEventListener('abort', closeAll, { once: true })
     })
     try {
       await caches.synced(signal)
       await this.#elect(signal)
     } catch (error) {
       if (!signal.aborted) {
-        await server.close(AbortSignal.timeout(closeBudgetMs))
+        await close()
         throw error
       }
     }
@@ -137,12 +159,11 @@ class Replica {
     const { options, api, caches, logger } = this.#parts
     const log = logger.with({ term: term.number })
     const background = api.background()
-    const source = { component: 'spiderpool-controller' }
-    const events = createEventRecorder(background, source, systemClock, log)
+    const events = createEventRecorder(background, eventSource, systemClock, log)
     const clock = systemClock
     const context = { options, api, background, caches, events, clock, random: systemRandom, logger: log }
     const over = new AbortController()
-    const webhooks = this.#keepWebhooks(AbortSignal.any([term.signal, over.signal]))
+    const trust = this.#keepTrust(AbortSignal.any([term.signal, over.signal]))
     try {
       await this.#leadUntilEnded(context, term)
     } catch (error) {
@@ -150,7 +171,7 @@ class Replica {
       if (!term.signal.aborted) log.error('leadership ended', { err: toError(error) })
     } finally {
       over.abort()
-      await Promise.all([webhooks, events.close(AbortSignal.timeout(eventsBudgetMs))])
+      await Promise.all([trust, events.close(AbortSignal.timeout(eventsBudgetMs))])
     }
   }
 
@@ -165,52 +186,86 @@ class Replica {
     }
   }
 
-  #serve(signal: AbortSignal): Promise<RunningServer> {
-    const { options, api, logger } = this.#parts
+  async #serve(): Promise<readonly RunningServer[]> {
+    const { options, api, logger, certificates, metrics } = this.#parts
     const { agentAccount, host, port } = options
     const authenticate = createAuthenticator({ api, agentAccount, clock: systemClock })
-    return Promise.all([readFile(options.tlsCertFile, 'utf8'), readFile(options.tlsKeyFile, 'utf8')]).then(
-      ([cert, key]) => {
-        signal.throwIfAborted()
-        return serveAllocator<Caller>(
-          {
-            host,
-            port,
-            tls: { cert, key },
-            authenticate,
-            handlers: this.#gate.handlers(),
-            requireServing: () => this.#gate.requireLeader(),
-            routes: [
-              ...this.#gate.probes(),
-              ...admissionRoutes(api, webhookSettings(options), this.#parts.caches),
-            ],
-            toFailure: toRpcFailure,
-          },
-          logger,
-        )
+    const refused = metrics.counter<RefusalReason>({
+      name: 'spiderpool_controller_refused_total',
+      help: 'Calls and connections that were turned away, by reason',
+      label: 'reason',
+      labels: refusalReasons,
+    })
+    const server = await serveAllocator<Caller>(
+      {
+        host,
+        port,
+        tls: certificates.current,
+        authenticate,
+        handlers: this.#gate.handlers(),
+        requireServing: () => this.#gate.requireLeader(),
+        routes: [
+          ...this.#gate.probes(),
+          ...admissionRoutes(api, webhookSettings(options), this.#parts.caches),
+        ],
+        toFailure: toRpcFailure,
+        onRefused: (reason) => refused.add(reason),
       },
+      logger,
     )
+    certificates.onChange((now) => server.setCertificate(now))
+    metrics.gauge({
+      name: 'spiderpool_controller_untrusted_connections',
+      help: 'Open connections that have shown no token',
+      read: () => server.stats().untrustedConnections,
+    })
+    if (options.metrics === undefined) return [server]
+    const numbers: Route = {
+      method: 'GET',
+      path: '/metrics',
+      maxBodyBytes: 0,
+      deadlineMs: 1_000,
+      handle: () =>
+        Promise.resolve({ status: 200, body: metrics.text(), contentType: 'text/plain; version=0.0.4' }),
+    }
+    return [server, await serveHttps({ ...options.metrics, routes: [numbers] }, logger)]
   }
 
   /**
-   * Points the webhooks at the leader, and mends them when somebody changed or deleted them. The leader alone: else the replica
-   * that started last would have them, and take all writes of our kinds with it when it goes.
+   * Renews certificates, tells of their authorities, points the webhooks at the leader, and mends what somebody changed. The leader
+   * alone: else the replica that started last would have the webhooks, and take all writes of our kinds with it when it goes.
    */
-  async #keepWebhooks(signal: AbortSignal): Promise<void> {
-    const { options, api, logger } = this.#parts
-    while (!signal.aborted) {
-      let waitMs = webhookCheckMs
-      try {
-        const caBundle = Buffer.from(await readFile(options.caFile, 'utf8')).toString('base64')
-        const target = webhookTarget(options, caBundle)
-        await installWebhooks(target, webhookSettings(options), api.background(), signal)
-      } catch (error) {
-        if (signal.aborted) return
-        logger.warn('webhooks not installed', { err: toError(error) })
-        waitMs = webhookRetryMs
-      }
-      await systemClock.sleep(waitMs, signal).catch(() => undefined)
+  async #keepTrust(signal: AbortSignal): Promise<void> {
+    const { options, api, logger, certificates } = this.#parts
+    const { namespace } = options
+    const tell = async (bundle: string, inner: AbortSignal) => {
+      const background = api.background()
+      const target = webhookTarget(options, Buffer.from(bundle).toString('base64'))
+      await publishAuthorities(background, { namespace, name: trustNames.authorities }, bundle, inner)
+      await installWebhooks(target, webhookSettings(options), background, inner)
     }
+    await keepTrust({ source: certificates, tell, clock: systemClock, logger }, signal)
+  }
+}
+
+/** @returns undefined when `signal` aborted first */
+async function openCertificates(
+  { tls, namespace }: ControllerOptions,
+  ports: { readonly api: KubeClient; readonly events: EventRecorder; readonly logger: Logger },
+  signal: AbortSignal,
+): Promise<CertificateSource | undefined> {
+  const clock = systemClock
+  const { logger } = ports
+  if (tls.mode === 'files') {
+    const serverName = controllerServerName(namespace)
+    return openCertificateFiles({ files: tls.files, serverName, clock, logger })
+  }
+  const { secretName: name, policy } = tls
+  try {
+    return await openSelfManaged({ ...ports, secret: { namespace, name }, policy, clock }, signal)
+  } catch (error) {
+    if (signal.aborted) return undefined
+    throw error
   }
 }
 

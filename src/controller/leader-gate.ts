@@ -7,8 +7,8 @@ import {
   NotLeaderError,
   type Route,
 } from '../rpc/index.ts'
-import type { Caller } from './authenticate.ts'
 import type { Leadership } from './leadership.ts'
+import type { Caller } from './trust/authenticate.ts'
 
 /** Longer than any call of an agent. */
 const callBudgetMs = 120_000

@@ -3,9 +3,7 @@ import test from 'node:test'
 import { defaultProductConfig } from '../api/index.ts'
 import { parseControllerOptions, withConfig } from './options.ts'
 
-const files = ['--tls-cert', '/c', '--tls-key', '/k', '--webhook-ca', '/a']
-const parse = (...args: readonly string[]) =>
-  parseControllerOptions(['--in-cluster', ...files, ...args], {}, 'host-1')
+const parse = (...args: readonly string[]) => parseControllerOptions(['--in-cluster', ...args], {}, 'host-1')
 
 void test('conf.yml turns off what flags leave on, and never on what they turn off', () => {
   const config = {

@@ -3,6 +3,7 @@ import type { ProductConfig } from '../api/index.ts'
 import { InvalidInputError, type LogLevel } from '../base/index.ts'
 import type { PodInjectSettings, WebhookSettings } from '../webhook/index.ts'
 import { parsePodInject, podInjectFlags, podInjectUsage } from './pod-inject-options.ts'
+import { parseTlsOptions, type TlsOptions, tlsFlags, tlsUsage } from './trust/tls-options.ts'
 
 /** A port of a Service. */
 export interface WebhookService {
@@ -17,12 +18,11 @@ export interface ControllerOptions {
   readonly kubeconfig: string | undefined
   readonly host: string
   readonly port: number
-  readonly tlsCertFile: string
-  readonly tlsKeyFile: string
+  readonly tls: TlsOptions
+  /** Plain HTTP for numbers; undefined: none. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined
   /** Where the API server and the agents reach this replica. */
   readonly url: string
-  /** CA that signed the serving certificate: goes into the webhook configurations. */
-  readonly caFile: string
   readonly namespace: string
   readonly identity: string
   /** ServiceAccount of the agents, `namespace/name`. */
@@ -51,9 +51,8 @@ const flags = {
   kubeconfig: { type: 'string' },
   'in-cluster': { type: 'boolean', default: false },
   listen: { type: 'string', default: '127.0.0.1:5722' },
-  'tls-cert': { type: 'string' },
-  'tls-key': { type: 'string' },
-  'webhook-ca': { type: 'string' },
+  ...tlsFlags,
+  'metrics-listen': { type: 'string' },
   'webhook-url': { type: 'string' },
   'webhook-service': { type: 'string' },
   namespace: { type: 'string' },
@@ -73,9 +72,7 @@ const flags = {
 /** Text for `--help`. */
 export const controllerUsage = `Usage: controller --kubeconfig FILE | --in-cluster
   --listen HOST:PORT       HTTPS address for agents, webhooks and probes (127.0.0.1:5722)
-  --tls-cert FILE          serving certificate, PEM
-  --tls-key FILE           its key, PEM
-  --webhook-ca FILE        CA of the serving certificate, for the webhook configurations
+${tlsUsage}  --metrics-listen HOST:PORT  plain HTTP address of /metrics (none)
   --webhook-url URL        where the API server and agents reach this replica (https://HOST:PORT)
   --webhook-service NS/NAME:PORT  Service by which the API server reaches the webhooks (--webhook-url)
   --config FILE            conf.yml of the installation: families and features
@@ -101,12 +98,6 @@ export function parseControllerOptions(
   hostname: string,
 ): ControllerOptions {
   const values = parseFlags(args)
-  const required = (name: 'tls-cert' | 'tls-key' | 'webhook-ca'): string => {
-    const value = values[name]
-    if (value === undefined)
-      throw new InvalidInputError(`--${name}`, value, 'is required', `give --${name} FILE`)
-    return value
-  }
   if (values.kubeconfig === undefined && !values['in-cluster']) {
     throw new InvalidInputError(
       '--kubeconfig',
@@ -115,16 +106,18 @@ export function parseControllerOptions(
       'give --kubeconfig FILE or --in-cluster',
     )
   }
-  const { host, port } = parseListen(values.listen)
+  const { host, port } = parseListen('--listen', values.listen)
   const namespace = values.namespace ?? env['SPIDERPOOL_NAMESPACE'] ?? 'kube-system'
+  const url = values['webhook-url'] ?? `https://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const metrics = values['metrics-listen']
+  const webhookService = parseService(values['webhook-service'])
   return {
     kubeconfig: values['in-cluster'] ? undefined : values.kubeconfig,
     host,
     port,
-    tlsCertFile: required('tls-cert'),
-    tlsKeyFile: required('tls-key'),
-    caFile: required('webhook-ca'),
-    url: values['webhook-url'] ?? `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    tls: parseTlsOptions({ values, namespace, url, service: webhookService }),
+    metrics: metrics === undefined ? undefined : parseListen('--metrics-listen', metrics),
+    url,
     namespace,
     identity: values.identity ?? hostname,
     agentAccount: parseNamespaced(
@@ -139,7 +132,7 @@ export function parseControllerOptions(
     enableStatefulSet: true,
     enableSpiderSubnet: true,
     configFile: values.config,
-    webhookService: parseService(values['webhook-service']),
+    webhookService,
     leaseSeconds: parseSeconds('--lease-seconds', values['lease-seconds'], 5, 300),
     scanSeconds: parseSeconds('--scan-seconds', values['scan-seconds'], 5, 86_400),
     logLevel: parseLogLevel(values['log-level']),
@@ -155,16 +148,11 @@ function parseFlags(args: readonly string[]) {
   }
 }
 
-function parseListen(text: string): { readonly host: string; readonly port: number } {
+function parseListen(field: string, text: string): { readonly host: string; readonly port: number } {
   const match = /^\[?([^\]]*?)\]?:(\d{1,5})$/.exec(text)
   const port = Number(match?.[2])
   if (match === null || port > 65_535) {
-    throw new InvalidInputError(
-      '--listen',
-      text,
-      'is not HOST:PORT',
-      'write it as 127.0.0.1:5722 or [::]:5722',
-    )
+    throw new InvalidInputError(field, text, 'is not HOST:PORT', 'write it as 127.0.0.1:5722 or [::]:5722')
   }
   return { host: match[1] ?? '', port }
 }

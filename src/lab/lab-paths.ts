@@ -31,8 +31,11 @@ export interface NodePaths {
   readonly journalDir: string
   readonly spoolDir: string
   readonly socket: string
+  /** The agent's token for the controller. */
   readonly token: string
-  /** The agent's own credentials: its token. */
+  /** The agent's token for the API server. */
+  readonly apiToken: string
+  /** The agent's own credentials: its token for the API server. */
   readonly kubeconfig: string
   readonly sandboxesDir: string
 }
@@ -67,6 +70,7 @@ export function nodePathsOf(lab: LabPaths, node: string): NodePaths {
     spoolDir: join(dir, 'agent', 'spool'),
     socket: join(dir, 'agent.sock'),
     token: join(dir, 'token'),
+    apiToken: join(dir, 'api-token'),
     kubeconfig: join(dir, 'kubeconfig'),
     sandboxesDir: join(dir, 'sandboxes'),
   }

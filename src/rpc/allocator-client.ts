@@ -1,5 +1,3 @@
-import { readFile, stat } from 'node:fs/promises'
-import https from 'node:https'
 import {
   type AllocateRequest,
   type AllocateResponse,
@@ -21,6 +19,7 @@ import {
   toError,
 } from '../base/index.ts'
 import { AllocatorError, leaderHeader, leadingPath, tryAgainCode } from './allocator-error.ts'
+import { type AuthoritiesSource, Connector } from './connector.ts'
 import { callHttps, type HttpsReply } from './https-call.ts'
 import { LeaderFinder } from './leader-finder.ts'
 import { parseAllocateResponse, parseFailure } from './messages.ts'
@@ -29,8 +28,11 @@ import { type Place, Replicas, type Resolve } from './replicas.ts'
 export interface AllocatorClientOptions {
   /** `https://host:port` of the controller's replicas, or of a name for all of them: each of its addresses is asked. */
   readonly urls: readonly string[]
-  /** PEM of the authority, or a file with it, which is read again when it changes. */
-  readonly ca: { readonly pem: string } | { readonly file: string }
+  /**
+   * PEM of the authorities; or a file with them, which is read again when it changes; or where else to read them, which is asked
+   * again when a certificate is not trusted.
+   */
+  readonly ca: AuthoritiesSource
   /** The name in the controller's certificate, where it is not the host of the URL. */
   readonly servername?: string
   /** Asked for each try, so that a rotated token counts at once. */
@@ -55,10 +57,8 @@ export interface AllocatorClient {
 const defaultTryMs = 15_000
 const otherBudgetMs = 30_000
 const maxCallsAtOnce = 1024
-const maxSockets = 64
 const maxReplyBytes = 4 * 1024 * 1024
 const maxHopsInARow = 3
-const caCheckMs = 5000
 
 /** Makes the agent's side of the calls to the controller. @throws {InvalidInputError} on a URL that is not https */
 export function createAllocatorClient(options: AllocatorClientOptions): AllocatorClient {
@@ -80,13 +80,12 @@ class Client implements AllocatorClient {
   readonly #random: Random
   readonly #replicas: Replicas
   readonly #finder: LeaderFinder
-  #agent: https.Agent | undefined
-  #caStamp = ''
-  #caCheckedAtMs = 0
+  readonly #connector: Connector
   #calls = 0
 
   constructor(options: AllocatorClientOptions) {
     this.#options = options
+    this.#connector = new Connector(options)
     this.#random = options.random ?? systemRandom
     const replicas = new Replicas(options.urls, options.servername, options.resolve)
     const ask = (place: Place, signal: AbortSignal) => this.#askLeader(place, signal)
@@ -119,8 +118,7 @@ class Client implements AllocatorClient {
 
   close(): void {
     this.#finder.close()
-    this.#agent?.destroy()
-    this.#agent = undefined
+    this.#connector.close()
   }
 
   async #call<T>(call: Call<T>, signal: AbortSignal): Promise<T> {
@@ -190,13 +188,12 @@ class Client implements AllocatorClient {
       if (signal.aborted) attempt.abort()
       const headers = { authorization: `Bearer ${(await this.#options.token()).trim()}` }
       const body = stringifyJson(call.body(leftMs))
+      const agent = await this.#connector.agent(attempt.signal)
       const request = { method: 'POST', place: target, path: call.path, headers, body } as const
-      const reply = await callHttps(
-        { ...request, agent: await this.#connect(), maxReplyBytes },
-        attempt.signal,
-      )
+      const reply = await callHttps({ ...request, agent, maxReplyBytes }, attempt.signal)
       return outcomeOf(reply, call, this.#hintOf(reply))
     } catch (error) {
+      this.#connector.noteFailure(toError(error))
       const state = attempt.signal.aborted
         ? `no answer within ${Math.round(limitMs)} ms`
         : toError(error).message
@@ -211,45 +208,21 @@ class Client implements AllocatorClient {
 
   /** Whether a place leads, or whom it takes for the leader. */
   async #askLeader(place: Place, signal: AbortSignal): Promise<Place | undefined> {
-    const request = { method: 'GET', place, path: leadingPath, agent: await this.#connect() } as const
-    const reply = await callHttps({ ...request, maxReplyBytes }, signal)
-    return reply.status === 200 ? place : this.#hintOf(reply)
+    const agent = await this.#connector.agent(signal)
+    const request = { method: 'GET', place, path: leadingPath, agent } as const
+    try {
+      const reply = await callHttps({ ...request, maxReplyBytes }, signal)
+      return reply.status === 200 ? place : this.#hintOf(reply)
+    } catch (error) {
+      this.#connector.noteFailure(toError(error))
+      throw error
+    }
   }
 
   // The certificate of the place that it names is checked as any other.
   #hintOf({ status, headers }: HttpsReply): Place | undefined {
     const hint = headers[leaderHeader]
     return status === 503 && typeof hint === 'string' ? this.#replicas.placeOfHint(hint) : undefined
-  }
-
-  async #connect(): Promise<https.Agent> {
-    const { ca } = this.#options
-    const now = Date.now()
-    if ('file' in ca && (this.#agent === undefined || now - this.#caCheckedAtMs >= caCheckMs)) {
-      const { mtimeMs, size, ino } = await stat(ca.file)
-      const stamp = `${mtimeMs}:${size}:${ino}`
-      this.#caCheckedAtMs = now
-      if (stamp !== this.#caStamp || this.#agent === undefined) {
-        const pem = await readFile(ca.file, 'utf8')
-        this.#caStamp = stamp
-        // Calls under way keep their connections; only idle ones end with the old authority.
-        this.#agent = this.#makeAgent(pem)
-      }
-    }
-    this.#agent ??= this.#makeAgent('pem' in ca ? ca.pem : '')
-    return this.#agent
-  }
-
-  #makeAgent(ca: string): https.Agent {
-    return new https.Agent({
-      keepAlive: true,
-      keepAliveMsecs: 10_000,
-      maxSockets,
-      maxFreeSockets: 8,
-      scheduling: 'lifo',
-      ca,
-      minVersion: 'TLSv1.2',
-    })
   }
 }
 

@@ -7,20 +7,16 @@ import { after, before, test } from 'node:test'
 import tls from 'node:tls'
 import { until } from '../../test/support/scripted-api.ts'
 import type { AllocateRequest, AllocateResponse } from '../api/index.ts'
-import { InvalidInputError, OperationError, type Retry, silentLogger } from '../base/index.ts'
+import { InvalidInputError, silentLogger } from '../base/index.ts'
 import { type AllocatorClientOptions, createAllocatorClient } from './allocator-client.ts'
 import { AllocatorError, NotLeaderError } from './allocator-error.ts'
 import { type AllocatorHandlers, type AllocatorServerOptions, serveAllocator } from './allocator-server.ts'
 import type { RunningServer } from './https-server.ts'
 import { createCa, issueCertificate, type KeyPair } from './pki.ts'
+import { CallerRefusedError } from './refusal.ts'
 
 interface Caller {
   readonly node: string
-}
-
-class Refused extends OperationError {
-  override readonly code = 'UNAUTHENTICATED'
-  override readonly retry: Retry = 'later'
 }
 
 const request: AllocateRequest = {
@@ -76,7 +72,13 @@ async function serve(
       authenticate: (token) =>
         token.startsWith('good')
           ? Promise.resolve({ node: token.slice(5) })
-          : Promise.reject(new Refused('Cannot accept the caller: bad token', 'Renew the token')),
+          : Promise.reject(
+              new CallerRefusedError(
+                'unknown-token',
+                'Cannot accept the caller: bad token',
+                'Renew the token',
+              ),
+            ),
       handlers: { ...quiet, ...handlers },
       ...more,
     },
@@ -246,7 +248,7 @@ void test('a new token is used at once after 401, and a new CA file after it cha
   })
   assert.deepEqual(await client.allocate(request, soon()), granted)
   const stranger = clientOf([server], { ca: { pem: (await createCa('other', 1)).certPem } })
-  await assert.rejects(stranger.allocate({ ...request, budgetMs: 150 }, soon()), /certificate/)
+  await assert.rejects(stranger.allocate({ ...request, budgetMs: 1500 }, soon()), /certificate/)
   client.close()
   stranger.close()
 })
@@ -357,19 +359,37 @@ void test('further routes are served with limits of their own, and one that thro
   assert.equal((await send(server, '/mutate-pod', { body: '{}', token: '' })).status, 200)
 })
 
-void test('a caller that sends its request too slowly is cut off while others are served', async () => {
-  const server = await serve({}, { limits: { headersTimeoutMs: 300, requestTimeoutMs: 300 } })
-  const slow = tls.connect({
-    host: '127.0.0.1',
-    port: server.port,
-    ca: ca.certPem,
+void test('a new authority is read when the certificate is not trusted, and the call succeeds', async () => {
+  const other = await createCa('next', 1)
+  const next = await issueCertificate(other, {
+    commonName: 'c',
+    dnsNames: ['controller.test'],
+    days: 1,
+    usages: ['server'],
+  })
+  const server = await serve()
+  let bundle = ''
+  let reads = 0
+  const read = () => {
+    reads += 1
+    if (reads === 2) bundle = ca.certPem
+    return Promise.resolve(bundle)
+  }
+  const client = clientOf([server], { ca: { read }, servername: 'controller.test' })
+  assert.deepEqual(await client.allocate(request, soon()), granted)
+  assert.equal(reads, 2, 'the first time nothing was published')
+  server.setCertificate({ cert: next.certPem, key: next.keyPem })
+  bundle = other.certPem + ca.certPem
+  const fresh = clientOf([server], { ca: { read }, servername: 'controller.test' })
+  assert.deepEqual(await fresh.allocate(request, soon()), granted)
+  const stale = clientOf([server], {
+    ca: { read: () => Promise.resolve(reads++ > 4 ? bundle : ca.certPem) },
     servername: 'controller.test',
   })
-  await once(slow, 'secureConnect')
-  slow.write('POST /v1/allocate HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{')
-  slow.on('error', () => undefined).resume()
-  assert.equal((await send(server, '/v1/allocate', { body: JSON.stringify(request) })).status, 200)
-  await once(slow, 'close')
+  assert.deepEqual(await stale.allocate(request, soon()), granted)
+  const misled = clientOf([server], { ca: { read }, servername: 'another.name' })
+  await assert.rejects(misled.allocate({ ...request, budgetMs: 1500 }, soon()), AllocatorError)
+  for (const one of [client, fresh, stale, misled]) one.close()
 })
 
 void test('connections beyond the limit are dropped, and those that speak no TLS do no harm', async () => {

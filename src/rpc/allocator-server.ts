@@ -18,7 +18,9 @@ import {
 } from '../base/index.ts'
 import { AllocatorError, leaderHeader, NotLeaderError, tryAgainCode } from './allocator-error.ts'
 import {
+  type GuardedRoute,
   type Route,
+  type RouteHead,
   type RouteReply,
   type RouteRequest,
   type RunningServer,
@@ -26,6 +28,7 @@ import {
   serveHttps,
 } from './https-server.ts'
 import { parseAllocateRequest, parseCheckRequest, parseNodeReport, parseReleaseRequest } from './messages.ts'
+import { CallerRefusedError, type RefusalReason } from './refusal.ts'
 
 /** What answers the agents' calls. A replica that does not lead throws `NotLeaderError`. */
 export interface AllocatorHandlers<Caller> {
@@ -35,9 +38,15 @@ export interface AllocatorHandlers<Caller> {
   nodeReport(caller: Caller, report: NodeReport, signal: AbortSignal): Promise<void>
 }
 
+export type Authenticate<Caller> = (
+  token: string,
+  remoteAddress: string,
+  signal: AbortSignal,
+) => Promise<Caller>
+
 export interface AllocatorServerOptions<Caller> extends Omit<ServerOptions, 'routes'> {
-  /** Finds who calls. An error of code `UNAUTHENTICATED` becomes 401; any other one 503, try again. */
-  readonly authenticate: (token: string, signal: AbortSignal) => Promise<Caller>
+  /** Finds who calls, from the token and the address. A `CallerRefusedError` tells its status; any other error is 503, try again. */
+  readonly authenticate: Authenticate<Caller>
   readonly handlers: AllocatorHandlers<Caller>
   /** Throws `NotLeaderError` while this replica does not lead: then nobody waits for the API server to know the caller. */
   readonly requireServing?: () => void
@@ -58,10 +67,12 @@ export async function serveAllocator<Caller>(
   logger: Logger,
 ): Promise<RunningServer> {
   const { authenticate, handlers, requireServing, routes = [], toFailure, ...server } = options
+  const { onRefused = () => undefined } = options
   const serving = {
     authenticate,
     requireServing: requireServing ?? (() => undefined),
     toFailure: toFailure ?? (() => undefined),
+    onRefused,
     logger,
   }
   const own = [
@@ -97,8 +108,9 @@ export async function serveAllocator<Caller>(
 }
 
 interface Serving<Caller> {
-  readonly authenticate: (token: string, signal: AbortSignal) => Promise<Caller>
+  readonly authenticate: Authenticate<Caller>
   readonly requireServing: () => void
+  readonly onRefused: (reason: RefusalReason) => void
   readonly toFailure: (error: Error) => RpcFailure | undefined
   readonly logger: Logger
 }
@@ -110,52 +122,68 @@ interface RpcMethod<Caller, Request> {
   readonly handle: (caller: Caller, request: Request, signal: AbortSignal) => Promise<unknown>
 }
 
-function rpcRoute<Caller, Request>(serving: Serving<Caller>, method: RpcMethod<Caller, Request>): Route {
+function rpcRoute<Caller, Request>(
+  serving: Serving<Caller>,
+  method: RpcMethod<Caller, Request>,
+): GuardedRoute {
   const { path, deadlineMs } = method
-  const answer = async (request: RouteRequest, signal: AbortSignal): Promise<RouteReply> => {
-    let input: Request
+  const answer = async (caller: Caller, request: RouteRequest, signal: AbortSignal): Promise<RouteReply> => {
     try {
-      const caller = await callerOf(serving, request, signal)
-      if ('status' in caller) return caller
-      input = method.parse(parseBody(request.body))
-      const result = await method.handle(caller.caller, input, signal)
+      const input = method.parse(parseBody(request.body))
+      const result = await method.handle(caller, input, signal)
       return { status: 200, body: stringifyJson(result ?? {}) }
     } catch (thrown) {
       return refusal(serving, toError(thrown), path)
     }
   }
-  return { method: 'POST', path, maxBodyBytes, deadlineMs, handle: answer }
+  return {
+    method: 'POST',
+    path,
+    maxBodyBytes,
+    deadlineMs,
+    admit: async (head, signal) => {
+      const found = await callerOf(serving, head, signal)
+      if ('status' in found) return found
+      return (request, inner) => answer(found.caller, request, inner)
+    },
+  }
 }
 
 async function callerOf<Caller>(
-  { authenticate, requireServing, logger }: Serving<Caller>,
-  request: RouteRequest,
+  serving: Serving<Caller>,
+  head: RouteHead,
   signal: AbortSignal,
 ): Promise<{ readonly caller: Caller } | RouteReply> {
-  const token = /^Bearer +([\x21-\x7e]{1,8192})$/i.exec(request.headers.authorization ?? '')?.[1]
-  if (token === undefined) {
-    const hint = 'send Authorization: Bearer with the token of the ServiceAccount of the agent'
-    return reply(401, {
-      code: tryAgainCode,
-      msg: 'Cannot accept the caller: no token',
-      details: `unauthenticated: ${hint}`,
-    })
-  }
-  requireServing()
   try {
-    return { caller: await authenticate(token, signal) }
+    const token = /^Bearer +([\x21-\x7e]{1,8192})$/i.exec(head.headers.authorization ?? '')?.[1]
+    if (token === undefined) {
+      const hint = 'send Authorization: Bearer with the token of the ServiceAccount of the agent'
+      throw new CallerRefusedError('no-token', 'Cannot accept the caller: no token', hint)
+    }
+    serving.requireServing()
+    return { caller: await serving.authenticate(token, head.remoteAddress, signal) }
   } catch (thrown) {
-    const error = toError(thrown)
-    const hint = error instanceof OperationError ? error.hint : 'look at the log of the controller'
-    const isRefused = error instanceof OperationError && error.code === 'UNAUTHENTICATED'
-    logger.warn('caller not authenticated', { path: request.path, err: error.message })
-    const slug = isRefused ? 'unauthenticated' : 'try-again'
-    return reply(isRefused ? 401 : 503, {
-      code: tryAgainCode,
-      msg: error.message,
-      details: `${slug}: ${hint}`,
-    })
+    if (thrown instanceof NotLeaderError) return refusal(serving, thrown, head.path)
+    return unknownCaller(serving, toError(thrown), head.path)
   }
+}
+
+function unknownCaller(
+  { logger, onRefused }: Pick<Serving<unknown>, 'logger' | 'onRefused'>,
+  error: Error,
+  path: string,
+): RouteReply {
+  const hint = error instanceof OperationError ? error.hint : 'look at the log of the controller'
+  if (!(error instanceof CallerRefusedError)) {
+    logger.warn('caller not authenticated', { path, err: error.message })
+    return reply(503, { code: tryAgainCode, msg: error.message, details: `try-again: ${hint}` })
+  }
+  const { reason, status, message: msg } = error
+  onRefused(reason)
+  // Strangers come as often as they like: a person who looks for one agent asks for this level.
+  logger.debug('caller refused', { path, reason, err: msg })
+  const slug = status === 503 ? 'try-again' : 'unauthenticated'
+  return reply(status, { code: tryAgainCode, msg, details: `${slug}: ${hint}` })
 }
 
 function parseBody(bytes: Buffer): unknown {
@@ -176,7 +204,7 @@ function parseBody(bytes: Buffer): unknown {
 const environmentFields = new Set(['containerId', 'ifName', 'netns', 'podNamespace', 'podName', 'podUid'])
 
 function refusal(
-  serving: { toFailure: (error: Error) => RpcFailure | undefined; logger: Logger },
+  serving: Pick<Serving<unknown>, 'toFailure' | 'onRefused' | 'logger'>,
   error: Error,
   path: string,
 ): RouteReply {
@@ -186,6 +214,11 @@ function refusal(
     return { ...reply(503, failure), headers }
   }
   const failure = serving.toFailure(error) ?? failureOf(error)
+  if (error instanceof CallerRefusedError) {
+    serving.onRefused(error.reason)
+    serving.logger.warn('call refused', { path, reason: error.reason, err: error.message })
+    return reply(error.status, failure)
+  }
   if (failure.code === internalCode) serving.logger.error('a call failed', { path, err: error })
   return reply(statusOf(failure.code), failure)
 }

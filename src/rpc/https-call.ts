@@ -37,8 +37,9 @@ export async function callHttps(call: HttpsCall, signal: AbortSignal): Promise<H
   request.once('response', (response) => {
     const { statusCode: status = 0, headers } = response
     readBody(response, call.maxReplyBytes).then((body) => {
-      if (body === 'too-long') request.destroy()
-      resolve({ status, headers, body })
+      if (typeof body !== 'string') return resolve({ status, headers, body })
+      request.destroy()
+      resolve({ status, headers, body: 'too-long' })
     }, reject)
   })
   request.end(body)

@@ -3,14 +3,22 @@ import http from 'node:http'
 import https from 'node:https'
 import type { RpcFailure } from '../api/index.ts'
 import { assert, deadlineAfter, type Logger, OperationError, type Retry, toError } from '../base/index.ts'
-import { readBody } from './read-body.ts'
+import { type ConnectionLimits, UntrustedConnections } from './connections.ts'
+import { type BodyRoom, readBody } from './read-body.ts'
+import type { RefusalReason } from './refusal.ts'
 
-/** One request as a route sees it. */
-export interface RouteRequest {
+/** What is known of a request before its body. */
+export interface RouteHead {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
   readonly headers: http.IncomingHttpHeaders
+  /** IP address of the caller's end of the connection. */
+  readonly remoteAddress: string
+}
+
+/** One request as a route sees it. */
+export interface RouteRequest extends Omit<RouteHead, 'remoteAddress'> {
   readonly body: Buffer
 }
 
@@ -21,13 +29,23 @@ export interface RouteReply {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** What answers one path. `signal` aborts when the caller is gone, the deadline is over, or the server is closed by force. */
-export interface Route {
+interface RoutePlace {
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly maxBodyBytes: number
   readonly deadlineMs: number
+}
+
+type Handle = (request: RouteRequest, signal: AbortSignal) => Promise<RouteReply>
+
+/** What answers one path. `signal` aborts when the caller is gone, the deadline is over, or the server is closed by force. */
+export interface Route extends RoutePlace {
   handle(request: RouteRequest, signal: AbortSignal): Promise<RouteReply>
+}
+
+/** A route for known callers: who is not admitted gets a reply before the body is read; a stranger's connection (401, 403) ends. */
+export interface GuardedRoute extends RoutePlace {
+  admit(head: RouteHead, signal: AbortSignal): Promise<RouteReply | Handle>
 }
 
 export interface ServerTls {
@@ -35,7 +53,7 @@ export interface ServerTls {
   readonly key: string
 }
 
-export interface ServerLimits {
+export interface ServerLimits extends ConnectionLimits {
   readonly maxConnections: number
   /** Requests that are being handled at once; more get 503. */
   readonly maxRequests: number
@@ -43,6 +61,8 @@ export interface ServerLimits {
   /** For the whole request, headers and body, to arrive. */
   readonly requestTimeoutMs: number
   readonly idleTimeoutMs: number
+  /** Bodies of callers that showed no token, together. */
+  readonly maxUntrustedBodyBytes: number
 }
 
 export interface ServerOptions {
@@ -51,8 +71,10 @@ export interface ServerOptions {
   readonly port: number
   /** Absent: plain HTTP, for probes and metrics alone. */
   readonly tls?: ServerTls
-  readonly routes: readonly Route[]
+  readonly routes: readonly (Route | GuardedRoute)[]
   readonly limits?: Partial<ServerLimits>
+  /** Hears of each request and connection that is turned away. */
+  readonly onRefused?: (reason: RefusalReason) => void
 }
 
 /** A running server. */
@@ -60,7 +82,13 @@ export interface RunningServer {
   readonly port: number
   /** New connections get this certificate. */
   setCertificate(tls: ServerTls): void
-  stats(): { readonly requests: number; readonly refused: number; readonly droppedConnections: number }
+  stats(): {
+    readonly requests: number
+    readonly refused: number
+    readonly droppedConnections: number
+    /** Connections that are open now and have shown no token. */
+    readonly untrustedConnections: number
+  }
   /** Takes no more connections, lets requests under way finish until `signal` aborts, then ends all. */
   close(signal: AbortSignal): Promise<void>
 }
@@ -76,7 +104,11 @@ const defaultLimits: ServerLimits = {
   maxRequests: 4096,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 20_000,
-  idleTimeoutMs: 75_000,
+  // Longer than a Go client, such as the API server, keeps a connection without use: it never sends into one that we just ended.
+  idleTimeoutMs: 120_000,
+  maxUntrustedPerAddress: 256,
+  maxUntrusted: 2_048,
+  maxUntrustedBodyBytes: 64 * 1024 * 1024,
 }
 const maxHeaderBytes = 16 * 1024
 const tlsHandshakeMs = 10_000
@@ -97,6 +129,8 @@ class Server implements RunningServer {
   readonly #forced = new AbortController()
   readonly #running = new Set<Promise<void>>()
   readonly #counts = { requests: 0, refused: 0, droppedConnections: 0 }
+  readonly #untrusted: UntrustedConnections
+  #untrustedBodyBytes = 0
   #isClosing = false
 
   constructor(options: ServerOptions, logger: Logger) {
@@ -121,11 +155,38 @@ class Server implements RunningServer {
         ? http.createServer(settings)
         : https.createServer({ ...settings, ...secure, cert: tls.cert, key: tls.key })
     this.#server.maxConnections = maxConnections
-    this.#server.on('request', (request, response) => this.#accept(request, response))
-    this.#server.on('drop', () => {
+    const dropped = () => {
       this.#counts.droppedConnections += 1
+      options.onRefused?.('too-many-connections')
+    }
+    this.#untrusted = new UntrustedConnections(this.#limits, dropped)
+    this.#server.on('connection', (socket) => this.#untrusted.add(socket))
+    this.#server.on('drop', dropped)
+    this.#server.on('request', (request, response) => this.#accept(request, response))
+    this.#server.on('tlsClientError', (error) => this.#noteBadClient(error))
+    this.#server.on('clientError', (error, socket) => {
+      const status = this.#noteBadClient(error)
+      if (socket.writable)
+        socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+      socket.destroy()
     })
-    this.#server.on('tlsClientError', (error) => logger.debug('tls handshake failed', { err: error.message }))
+  }
+
+  /** @returns the status line's end for what a client did wrong before there was a request */
+  #noteBadClient(error: NodeJS.ErrnoException): string {
+    const { onRefused } = this.#options
+    this.#logger.debug('client not understood', { err: error.message })
+    switch (error.code) {
+      case 'ERR_HTTP_REQUEST_TIMEOUT':
+      case 'ERR_TLS_HANDSHAKE_TIMEOUT':
+        onRefused?.('too-slow')
+        return '408 Request Timeout'
+      case 'HPE_HEADER_OVERFLOW':
+        onRefused?.('too-large')
+        return '431 Request Header Fields Too Large'
+      default:
+        return '400 Bad Request'
+    }
   }
 
   get port(): number {
@@ -153,7 +214,7 @@ class Server implements RunningServer {
   }
 
   stats() {
-    return { ...this.#counts }
+    return { ...this.#counts, untrustedConnections: this.#untrusted.size }
   }
 
   async close(signal: AbortSignal): Promise<void> {
@@ -205,55 +266,122 @@ class Server implements RunningServer {
     if (this.#running.size > this.#limits.maxRequests) {
       response.setHeader('retry-after', '1')
       const msg = 'Cannot take the request: too many are under way'
-      this.#refuse(response, 503, { msg, hint: 'try again later', code: 11 })
+      this.#refuse(response, 503, { msg, hint: 'try again later', code: 11, reason: 'too-many-requests' })
       return
     }
     await this.#handle(route, url, request, response)
   }
 
   async #handle(
-    route: Route,
+    route: Route | GuardedRoute,
     url: URL,
     request: http.IncomingMessage,
     response: http.ServerResponse,
   ): Promise<void> {
-    const body = await readBody(request, route.maxBodyBytes)
-    if (body === 'too-long') {
-      const msg = `Cannot accept the body of ${route.path}: it is too long`
-      this.#refuse(response, 413, { msg, hint: `send at most ${route.maxBodyBytes} bytes` })
-      return
-    }
     const gone = new AbortController()
     const onClose = () => gone.abort(new DOMException('the caller is gone', 'AbortError'))
     response.once('close', onClose)
     using deadline = deadlineAfter(route.deadlineMs, gone.signal, this.#forced.signal)
-    const { method = '', headers } = request
-    const seen = { method, path: url.pathname, query: url.searchParams, headers, body }
+    const { method = '', headers, socket } = request
+    const seen = { method, path: url.pathname, query: url.searchParams, headers }
     try {
-      send(response, await route.handle(seen, deadline.signal))
+      const handle = await this.#admit(route, seen, request, deadline.signal)
+      if (typeof handle !== 'function') {
+        this.#counts.refused += 1
+        const isStranger = handle.status === 401 || handle.status === 403
+        send(response, {
+          ...handle,
+          headers: { ...handle.headers, ...(isStranger ? { connection: 'close' } : {}) },
+        })
+        return
+      }
+      await this.#answer({ route, handle, seen }, request, response, deadline.signal)
     } catch (error) {
+      if (gone.signal.aborted) throw error
       this.#logger.error('a route failed', { path: route.path, err: toError(error) })
       const msg = `Cannot answer ${route.path}: internal error`
       this.#refuse(response, 500, { msg, hint: 'look at the log of the controller', code: 999 })
     } finally {
       response.off('close', onClose)
+      this.#untrusted.setBusy(socket, false)
+    }
+  }
+
+  async #admit(
+    route: Route | GuardedRoute,
+    seen: Omit<RouteHead, 'remoteAddress'>,
+    { socket }: http.IncomingMessage,
+    signal: AbortSignal,
+  ): Promise<Handle | RouteReply> {
+    if (!('admit' in route)) return (request, inner) => route.handle(request, inner)
+    const admitted = await route.admit({ ...seen, remoteAddress: socket.remoteAddress ?? '' }, signal)
+    if (typeof admitted === 'function') this.#untrusted.trust(socket)
+    return admitted
+  }
+
+  async #answer(
+    call: {
+      readonly route: Route | GuardedRoute
+      readonly handle: Handle
+      readonly seen: Omit<RouteHead, 'remoteAddress'>
+    },
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { route, handle, seen } = call
+    using room = this.#bodyRoom()
+    const body = await readBody(request, route.maxBodyBytes, 'admit' in route ? undefined : room)
+    if (body === 'too-long') {
+      const msg = `Cannot accept the body of ${route.path}: it is too long`
+      const hint = `send at most ${route.maxBodyBytes} bytes`
+      this.#refuse(response, 413, { msg, hint, reason: 'too-large' })
+      return
+    }
+    if (body === 'no-room') {
+      const msg = `Cannot accept the body of ${route.path}: too many are being read`
+      this.#refuse(response, 503, { msg, hint: 'try again later', code: 11, reason: 'too-many-requests' })
+      return
+    }
+    this.#untrusted.setBusy(request.socket, true)
+    send(response, await handle({ ...seen, body }, signal))
+  }
+
+  /** Holds what one body takes of the room for all, and gives it back. */
+  #bodyRoom(): BodyRoom & Disposable {
+    let held = 0
+    return {
+      take: (bytes) => {
+        held += bytes
+        this.#untrustedBodyBytes += bytes
+        return this.#untrustedBodyBytes <= this.#limits.maxUntrustedBodyBytes
+      },
+      [Symbol.dispose]: () => {
+        this.#untrustedBodyBytes -= held
+      },
     }
   }
 
   #refuse(
     response: http.ServerResponse,
     status: number,
-    problem: { readonly msg: string; readonly hint: string; readonly code?: number },
+    problem: {
+      readonly msg: string
+      readonly hint: string
+      readonly code?: number
+      readonly reason?: RefusalReason
+    },
   ): void {
     this.#counts.refused += 1
-    const { msg, hint, code = 7 } = problem
+    const { msg, hint, code = 7, reason } = problem
+    if (reason !== undefined) this.#options.onRefused?.(reason)
     const failure: RpcFailure = {
       code,
       msg,
       details: `${code === 11 ? 'try-again' : 'bad-request'}: ${hint}`,
     }
     // What was not read of the request would be taken for the next one.
-    if (status === 413) response.setHeader('connection', 'close')
+    if (reason !== undefined) response.setHeader('connection', 'close')
     send(response, { status, body: JSON.stringify(failure) })
   }
 }

@@ -8,7 +8,12 @@ export {
   createAllocatorClient,
 } from './allocator-client.ts'
 export { AllocatorError, leaderHeader, leadingPath, NotLeaderError } from './allocator-error.ts'
-export { type AllocatorHandlers, type AllocatorServerOptions, serveAllocator } from './allocator-server.ts'
+export {
+  type AllocatorHandlers,
+  type AllocatorServerOptions,
+  type Authenticate,
+  serveAllocator,
+} from './allocator-server.ts'
 export {
   ListenError,
   type Route,
@@ -20,4 +25,12 @@ export {
   type ServerTls,
   serveHttps,
 } from './https-server.ts'
-export { type CertificateRequest, certificateEndMs, createCa, issueCertificate, type KeyPair } from './pki.ts'
+export {
+  backdateMs,
+  type CertificateRequest,
+  certificateEndMs,
+  createCa,
+  issueCertificate,
+  type KeyPair,
+} from './pki.ts'
+export { CallerRefusedError, type RefusalReason, refusalReasons } from './refusal.ts'

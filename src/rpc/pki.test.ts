@@ -73,6 +73,13 @@ void test('a TLS client refuses a certificate for another name or of another aut
   await assert.rejects(handshake(server, other, 'a.example'), /certificate/)
 })
 
+void test('a certificate may live for seconds', async () => {
+  const ca = await createCa('short', 1 / 24)
+  const leaf = await issueCertificate(ca, { commonName: 'x', days: 20 / 86_400, usages: ['server'] })
+  const leftMs = certificateEndMs(leaf.certPem) - Date.now()
+  assert.ok(leftMs > 0 && leftMs <= 21_000, String(leftMs))
+})
+
 void test('a certificate does not outlive its authority', async () => {
   const ca = await createCa('short', 2)
   const leaf = await issueCertificate(ca, { commonName: 'x', days: 100, usages: ['server'] })

@@ -13,6 +13,7 @@ export interface CertificateRequest {
   readonly organizations?: readonly string[]
   readonly dnsNames?: readonly string[]
   readonly ipAddresses?: readonly string[]
+  /** May be a fraction; at least one second. */
   readonly days: number
   readonly usages: readonly ('server' | 'client')[]
 }
@@ -21,16 +22,17 @@ type X509 = typeof import('@peculiar/x509')
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const
 const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' } as const
-// Machines whose clocks differ a little must accept a fresh certificate.
-const backdateMs = 5 * 60_000
+/** Certificates begin so long before they are made: machines whose clocks differ a little must accept a fresh one. */
+export const backdateMs: number = 5 * 60_000
 const dayMs = 86_400_000
+const minDays = 1 / 86_400
 const maxDays = 36_500
 
 /**
  * Makes a self-signed authority (ECDSA P-256) that may sign end certificates only.
  *
  * @param commonName name of the authority
- * @param days how long it is valid, 1 to 36500
+ * @param days how long it is valid, up to 36500; may be a fraction, of one second at least
  * @throws {InvalidInputError} when `days` is out of range or the name is empty
  */
 export async function createCa(commonName: string, days: number): Promise<KeyPair> {
@@ -118,13 +120,9 @@ function checkSubject(commonName: string, days: number): void {
       'give a name of that length (RFC 5280 A.1)',
     )
   }
-  if (!Number.isInteger(days) || days < 1 || days > maxDays) {
-    throw new InvalidInputError(
-      'days',
-      days,
-      `is not between 1 and ${maxDays}`,
-      'give a whole number of days',
-    )
+  if (!(days >= minDays && days <= maxDays)) {
+    const problem = `is not between one second and ${maxDays} days`
+    throw new InvalidInputError('days', days, problem, 'give a number of days in that range')
   }
 }
 

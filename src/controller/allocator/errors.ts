@@ -1,7 +1,7 @@
 import type { RpcFailure } from '../../api/index.ts'
 import { OperationError, toError } from '../../base/index.ts'
 
-/** The pod is not there, is another one, is dead, or runs elsewhere: the request is not from its sandbox. */
+/** The pod is not there, is another one, or is dead: the request is not from its sandbox. */
 export class PodIdentityError extends OperationError {
   override readonly code = 'POD_IDENTITY'
   override readonly retry = 'never'
@@ -25,6 +25,7 @@ const failures: Readonly<Record<string, { readonly code: number; readonly prefix
   NO_POOL: { code: 101, prefix: 'no-candidate-pool' },
   NOT_RECORDED: { code: 102, prefix: 'address-not-recorded' },
   POD_IDENTITY: { code: 105, prefix: 'pod-identity' },
+  CALLER_REFUSED: { code: 105, prefix: 'pod-identity' },
   INVALID_INPUT: { code: 7, prefix: 'wrong-input' },
   LEDGER_DEPOSED: { code: 11, prefix: 'leader-changed' },
   LEDGER_CLOSED: { code: 11, prefix: 'leader-changed' },

@@ -1,6 +1,7 @@
 import { type AllocateRequest, isAlive, type Pod } from '../../api/index.ts'
 import type { Clock } from '../../base/index.ts'
 import { attachmentsOf, type OwnedAddress } from '../../ledger/index.ts'
+import { CallerRefusedError } from '../../rpc/index.ts'
 import { PodIdentityError } from './errors.ts'
 import type { AllocatorWorld } from './world.ts'
 
@@ -47,10 +48,11 @@ export function entryNode(entry: OwnedAddress['entry'], containerId: string): st
   return attachmentsOf(entry).find((one) => one.containerId === containerId)?.node ?? entry.node
 }
 
-/** @throws {PodIdentityError} when the caller is another node's agent */
+/** @throws {CallerRefusedError} when the caller is another node's agent */
 export function requireNode(caller: string, node: string, what: string): void {
   if (node === caller) return
-  throw new PodIdentityError(
+  throw new CallerRefusedError(
+    'other-node',
     `Cannot serve node "${caller}" for ${what}: it is on node "${node}"`,
     'Check the token of the agent: it must be bound to the agent pod of its own node',
   )

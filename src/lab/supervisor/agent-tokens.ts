@@ -1,5 +1,5 @@
 import { rename, writeFile } from 'node:fs/promises'
-import { accountOf } from '../../api/index.ts'
+import { accountOf, trustNames } from '../../api/index.ts'
 import { type Logger, OperationError, systemClock, toError } from '../../base/index.ts'
 import type { KubeApi } from '../../kube/index.ts'
 import { type LabPaths, nodePathsOf } from '../lab-paths.ts'
@@ -16,6 +16,8 @@ interface Wanted {
   readonly namespace: string
   /** What the token dies with. */
   readonly bound?: object
+  /** Absent: it is for the API server. */
+  readonly audience?: string
   readonly file: string
 }
 
@@ -58,11 +60,10 @@ export class AgentTokens {
       const isDue = issued === undefined || systemClock.nowMs() - issued.atMs > renewAfterMs
       if (!isDue && issued.podUid === podUid) continue
       const bound = { apiVersion: 'v1', kind: 'Pod', name: pod.metadata.name, uid: podUid }
-      const file = nodePathsOf(this.#paths, node.name).token
-      await this.#issue(
-        { account: agentServiceAccount, namespace: node.systemNamespace, bound, file },
-        signal,
-      )
+      const { token, apiToken } = nodePathsOf(this.#paths, node.name)
+      const wanted = { account: agentServiceAccount, namespace: node.systemNamespace, bound }
+      await this.#issue({ ...wanted, audience: trustNames.audience, file: token }, signal)
+      await this.#issue({ ...wanted, file: apiToken }, signal)
       this.#issued.set(node.name, { podUid, atMs: systemClock.nowMs() })
     }
   }
@@ -76,7 +77,7 @@ export class AgentTokens {
     this.#controllerAtMs = systemClock.nowMs()
   }
 
-  async #issue({ account, namespace, bound, file }: Wanted, signal: AbortSignal): Promise<void> {
+  async #issue({ account, namespace, bound, audience, file }: Wanted, signal: AbortSignal): Promise<void> {
     const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`
     const request = {
       apiVersion: 'authentication.k8s.io/v1',
@@ -84,6 +85,7 @@ export class AgentTokens {
       spec: {
         expirationSeconds: tokenSeconds,
         ...(bound === undefined ? {} : { boundObjectRef: bound }),
+        ...(audience === undefined ? {} : { audiences: [audience] }),
       },
     }
     const answer = await this.#api.request<{ readonly status?: { readonly token?: unknown } }>(

@@ -2,7 +2,6 @@ import { extname, join } from 'node:path'
 import type { LabPaths } from '../lab-paths.ts'
 import { nodePathsOf } from '../lab-paths.ts'
 import type { ChildSpec } from './child.ts'
-import { pkiFiles } from './pki.ts'
 
 /** Folder of this code: `src/` of the repository, or JavaScript made from it, as images and the packed command line have. */
 const codeFolder = join(import.meta.dirname, '../..')
@@ -94,15 +93,11 @@ export function controllerSpecs(lab: LabProgram): readonly ChildSpec[] {
 }
 
 function controllerSpec(lab: LabProgram, name: string, port: number): ChildSpec {
-  const pki = pkiFiles(lab.paths)
   return childSpec(lab, name, 'controller', [
     ...['--kubeconfig', lab.paths.controllerKubeconfig],
     ...['--identity', name],
     ...['--listen', `127.0.0.1:${port}`],
-    ...['--tls-cert', pki.controllerCert],
-    ...['--tls-key', pki.controllerKey],
     ...['--namespace', systemNamespace],
-    ...['--webhook-ca', pki.ca],
     ...['--webhook-url', controllerUrl(port)],
     ...['--cluster-network', defaultNetwork],
   ])
@@ -114,7 +109,6 @@ export function agentSpec(lab: LabProgram, node: string): ChildSpec {
     ...['--node', node],
     ...['--kubeconfig', paths.kubeconfig],
     ...lab.controllerPorts.flatMap((port) => ['--controller-url', controllerUrl(port)]),
-    ...['--controller-ca', pkiFiles(lab.paths).ca],
     ...['--token-file', paths.token],
     ...['--socket', paths.socket],
     ...['--spool-dir', paths.spoolDir],

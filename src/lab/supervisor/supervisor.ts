@@ -1,5 +1,4 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type Logger, OperationError, toError } from '../../base/index.ts'
 import { type KubeAccess, KubeClient, loadKubeconfig } from '../../kube/index.ts'
 import { prepareNamespaces } from '../../netlink/index.ts'
@@ -12,6 +11,7 @@ import { raiseNeighbourLimits } from '../topology/neighbour-limits.ts'
 import { planTopology, type TopologyPlan } from '../topology/plan.ts'
 import { AgentTokens } from './agent-tokens.ts'
 import { type ChildSpec, runToEnd, SupervisedChild } from './child.ts'
+import { kubeconfigText } from './kubeconfig-text.ts'
 import { LabError } from './lab-error.ts'
 import {
   applyCrds,
@@ -21,7 +21,6 @@ import {
   untilDone,
 } from './lab-objects.ts'
 import { type LabPhase, type LabState, readBootId, writeState } from './lab-state.ts'
-import { createPki, kubeconfigText, pkiFiles } from './pki.ts'
 import {
   agentSpec,
   apiserverSpec,
@@ -99,7 +98,6 @@ class Supervisor {
   async start(signal: AbortSignal): Promise<void> {
     const { paths, isExternal, controllerPorts } = this.#lab
     await this.#step('folders', () => makeFolders(paths, this.#lab.nodes))
-    await this.#step('certificates', () => createPki(paths))
     await this.#step('virtual switch and nodes', async () => {
       await prepareNamespaces()
       await raiseNeighbourLimits(paths.oldLimits)
@@ -243,16 +241,16 @@ async function makeFolders(paths: LabPaths, nodes: readonly string[]): Promise<v
 /** Daemons use the API server with tokens of their accounts, not with the administrator's certificate. */
 async function writeKubeconfigs(lab: LabProgram, access: KubeAccess, signal: AbortSignal): Promise<void> {
   const { server, tls } = await access.current(signal)
-  const caFile = join(lab.paths.pkiDir, 'api-ca.crt')
-  if (tls.ca !== undefined) await writeFile(caFile, tls.ca, { mode: 0o600 })
-  const ca = tls.ca === undefined ? pkiFiles(lab.paths).ca : caFile
   const { controllerKubeconfig, controllerToken } = lab.paths
   const daemons = [
-    { kubeconfig: controllerKubeconfig, token: controllerToken },
+    { kubeconfig: controllerKubeconfig, apiToken: controllerToken },
     ...lab.nodes.map((node) => nodePathsOf(lab.paths, node)),
   ]
-  for (const { kubeconfig, token } of daemons) {
-    const text = kubeconfigText({ server, 'certificate-authority': ca }, { tokenFile: token })
+  // Without an authority of its own the API server is one that the machine trusts.
+  const data = tls.ca === undefined ? undefined : Buffer.from(tls.ca).toString('base64')
+  const cluster = { server, ...(data === undefined ? {} : { 'certificate-authority-data': data }) }
+  for (const { kubeconfig, apiToken } of daemons) {
+    const text = kubeconfigText(cluster, { tokenFile: apiToken })
     await writeFile(kubeconfig, text, { mode: 0o600 })
   }
 }
