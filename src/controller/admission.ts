@@ -5,6 +5,7 @@ import {
   resources,
   type SpiderIpBlock,
   type SpiderIpPool,
+  type SpiderMultusConfig,
   type SpiderSubnet,
 } from '../api/index.ts'
 import { InvalidInputError, OperationError, parseJson, stringifyJson, toError } from '../base/index.ts'
@@ -12,6 +13,7 @@ import { ApiError, type KubeApi } from '../kube/index.ts'
 import type { Route, RouteReply, RouteRequest } from '../rpc/index.ts'
 import {
   type AdmissionReview,
+  asksForNetworks,
   type InjectionWorld,
   needsOf,
   type ReviewMode,
@@ -62,7 +64,7 @@ export function admissionRoutes(
 }
 
 /** Of the replica: what an operator configured before a pod comes. */
-export type NetworkCaches = Pick<Caches, 'namespaces' | 'multusConfigs'>
+export type NetworkCaches = Pick<Caches, 'namespaces'>
 
 interface Reviewer {
   readonly mode: ReviewMode
@@ -120,7 +122,9 @@ async function readWorld(
     needs.attachment === undefined
       ? undefined
       : api.get<NetworkAttachmentDefinition>(resources.networkAttachmentDefinition, needs.attachment, signal),
-    needs.injectionInto === undefined ? undefined : injectionWorld(needs.injectionInto, caches, signal),
+    needs.injectionInto === undefined
+      ? undefined
+      : injectionWorld(needs.injectionInto, { api, settings, caches }, signal),
   ])
   return {
     settings,
@@ -132,14 +136,19 @@ async function readWorld(
   }
 }
 
-/** From caches: this is done for every pod. */
+/** The namespace from a cache, as every pod asks for it; the networks for those pods alone that want some. */
 async function injectionWorld(
-  namespace: string,
-  { namespaces, multusConfigs }: NetworkCaches,
+  { namespace: name, pod }: NonNullable<WorldNeeds['injectionInto']>,
+  { api, settings, caches: { namespaces } }: Pick<Reviewer, 'api' | 'settings' | 'caches'>,
   signal: AbortSignal,
 ): Promise<InjectionWorld> {
-  await Promise.all([namespaces.synced(signal), multusConfigs.synced(signal)])
-  return { namespace: namespaces.get({ name: namespace }), configs: [...multusConfigs.values()] }
+  await namespaces.synced(signal)
+  const namespace = namespaces.get({ name })
+  const { podInject } = settings
+  if (podInject === undefined || !asksForNetworks(pod, namespace, podInject))
+    return { namespace, configs: [] }
+  const { items } = await api.listAll<SpiderMultusConfig>(resources.multusConfig, {}, signal)
+  return { namespace, configs: items }
 }
 
 // A block with all its entries is some 60 KiB.

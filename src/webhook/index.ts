@@ -3,6 +3,7 @@
  * Types to know: `WebhookWorld`, `WorldNeeds`, `Registration`. This room does no I/O: the caller serves HTTPS and reads.
  */
 export type { AdmissionResponse, AdmissionReview, RejectionStatus } from './admission-review.ts'
+export { asksForNetworks } from './pods/inject-pod.ts'
 export {
   type Operation,
   type Registration,

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { cidrContains, parseCidr, parseIp } from '../address/index.ts'
 import {
   type KubeObject,
   type SpiderCoordinator,
@@ -26,9 +27,9 @@ import { mutatePool, mutateReservedIp, mutateSubnet, networkWarnings } from './p
 import { poolProblemsOnCreate, poolProblemsOnUpdate } from './pool/validate-pool.ts'
 import { reservationWarnings, reservedIpProblems } from './pool/validate-reserved-ip.ts'
 import { subnetProblemsOnCreate, subnetProblemsOnUpdate } from './pool/validate-subnet.ts'
-import { type Problem, required } from './problem.ts'
+import { attempt, isProblem, type Problem, required } from './problem.ts'
 import { coordinatorProblems, mutateCoordinator } from './rules/coordinator-rules.ts'
-import type { WebhookSettings, WebhookWorld, WorldNeeds } from './world.ts'
+import type { UsedIp, WebhookSettings, WebhookWorld, WorldNeeds } from './world.ts'
 
 /** Which of the two webhooks was called. */
 export type ReviewMode = 'mutate' | 'validate'
@@ -68,11 +69,13 @@ export function needsOf(mode: ReviewMode, body: unknown, settings: WebhookSettin
   const { kind, operation, name, namespace } = request
   if (kind === podKind) {
     const isWanted = mode === 'mutate' && settings.podInject !== undefined && operation === 'CREATE'
-    return isWanted ? { ...noNeeds, injectionInto: namespace } : noNeeds
+    return isWanted ? { ...noNeeds, injectionInto: { namespace, pod: recordOf(request.object) } } : noNeeds
   }
   const isPool = kind === 'SpiderIPPool'
-  if (operation === 'DELETE')
-    return isPool && settings.guardDeletion ? { ...noNeeds, usedIpsOf: name } : noNeeds
+  if (operation === 'DELETE') {
+    const isGuarded = settings.guardDeletion && (isPool || kind === 'SpiderSubnet')
+    return isGuarded ? { ...noNeeds, usedIpsOf: isPool ? name : { all: true } } : noNeeds
+  }
   const subnets = isPool && settings.enableSpiderSubnet
   if (mode === 'mutate') return { ...noNeeds, subnets }
   if (isPool) return { pools: true, subnets, ...(operation === 'UPDATE' ? { usedIpsOf: name } : {}) }
@@ -226,22 +229,20 @@ function terminatingVerdict({ kind, object, old }: OurObject): Verdict | undefin
   return { kind: 'forbidden', message }
 }
 
-/** P-24, S-13. */
-function deletionVerdict(request: AdmissionRequest, world: WebhookWorld): Verdict {
-  const { kind, name, oldObject } = request
-  if (!world.settings.guardDeletion) return { kind: 'allow' }
-  const status = recordOf(recordOf(oldObject)['status'])
-  if (kind === 'SpiderIPPool' && world.usedIps.length > 0) {
-    const first = world.usedIps[0]
-    const example = first === undefined ? '' : `, ${first.ip} by pod "${first.pod}" among them`
-    const count = world.usedIps.length
-    const message = `cannot delete SpiderIPPool "${name}": ${count} addresses are in use${example}; delete those pods first`
-    return { kind: 'forbidden', message }
-  }
-  const count = status['allocatedIPCount']
-  if (kind !== 'SpiderSubnet' || (typeof count !== 'number' && typeof count !== 'bigint') || count <= 0) {
+/** P-24, S-13: what pods use counts, not what pools hold. */
+function deletionVerdict({ kind, name, oldObject }: AdmissionRequest, world: WebhookWorld): Verdict {
+  if (!world.settings.guardDeletion || (kind !== 'SpiderIPPool' && kind !== 'SpiderSubnet')) {
     return { kind: 'allow' }
   }
-  const message = `cannot delete SpiderSubnet "${name}": pools hold ${count} of its addresses; delete those pools first`
+  const used = kind === 'SpiderIPPool' ? world.usedIps : usedIn(oldObject, world.usedIps)
+  const [first] = used
+  if (first === undefined) return { kind: 'allow' }
+  const count = used.length === 1 ? '1 address is' : `${used.length} addresses are`
+  const message = `cannot delete ${kind} "${name}": ${count} in use, ${first.ip} by pod "${first.pod}" among them; delete those pods first`
   return { kind: 'forbidden', message }
+}
+
+function usedIn(subnet: unknown, usedIps: readonly UsedIp[]): readonly UsedIp[] {
+  const cidr = attempt(() => parseCidr(String(recordOf(recordOf(subnet)['spec'])['subnet'])))
+  return isProblem(cidr) ? [] : usedIps.filter(({ ip }) => cidrContains(cidr, parseIp(ip)))
 }

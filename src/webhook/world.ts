@@ -67,6 +67,6 @@ export interface WorldNeeds {
   /** Pool whose addresses in use are wanted; `all`: those of every pool. */
   readonly usedIpsOf?: string | { readonly all: true }
   readonly attachment?: { readonly namespace: string; readonly name: string }
-  /** Namespace of a pod that may want networks. */
-  readonly injectionInto?: string
+  /** A pod that may want networks. */
+  readonly injectionInto?: { readonly namespace: string; readonly pod: Readonly<Record<string, unknown>> }
 }

@@ -52,6 +52,9 @@ export function ipVersionSchema(description: string): Schema {
       {
         rule: 'self == oldSelf',
         message: 'cannot change: create another object for the other family',
+        messageExpression:
+          "'cannot change from ' + (oldSelf == 4 ? '4' : '6') + ' to ' + (self == 4 ? '4' : '6') + " +
+          "': create another object for the other family'",
         reason: 'FieldValueForbidden',
       },
     ],

@@ -1,4 +1,4 @@
-import { annotationKeys, type SpiderMultusConfig } from '../../api/index.ts'
+import { annotationKeys, type Namespace, type SpiderMultusConfig } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import {
   defaultNetworkAnnotation,
@@ -40,6 +40,22 @@ export function injectIntoPod(pod: PodSubject, world: InjectionWorld, settings: 
     if (!(error instanceof InvalidInputError)) throw error
     return { kind: 'forbidden', message: `${error.message}; ${error.hint}` }
   }
+}
+
+/**
+ * Whether the networks there are have to be read: most pods ask for none.
+ * @param pod as it came
+ */
+export function asksForNetworks(
+  pod: PodObject,
+  namespace: Namespace | undefined,
+  { masterNics, subEniResource }: PodInjectSettings,
+): boolean {
+  const own = annotationsOf(pod)
+  const isScheduled = masterNics || subEniResource !== undefined
+  const selects = [defaultNetworkAnnotation, networksAnnotation].some((key) => own[key] !== undefined)
+  const hasToken = keys.some((key) => (own[key] ?? namespace?.metadata.annotations?.[key]) !== undefined)
+  return hasToken || (isScheduled && selects)
 }
 
 /** Step 1: networks by token, and the RDMA resources that go with them. */
