@@ -1,8 +1,5 @@
-// An embedded API server with the workload controllers in this process, and a stand-in for kubelets that makes no sandboxes.
+// An API server with workload controllers, in this process or the real ones, and a stand-in for kubelets that makes no sandboxes.
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type KubeObject, type Pod, type Resource, resources } from '../../src/api/index.ts'
 import { silentLogger } from '../../src/base/index.ts'
 import {
@@ -14,61 +11,55 @@ import {
   loadKubeconfig,
   type Queue,
 } from '../../src/kube/index.ts'
-import {
-  type ApiServer,
-  loadKeys,
-  startApiServer,
-  startWorkloadControllers,
-  type WorkloadControllers,
-  writeAdminKubeconfig,
-} from '../../src/lab/index.ts'
+import { startWorkloadControllers, type WorkloadControllers } from '../../src/lab/index.ts'
+import { type BareServer, startBareServer } from './bare-server.ts'
+import { readState } from './control-plane/control-plane.ts'
+import { serverUnderTest } from './server-under-test.ts'
 
-const startBudgetMs = 20_000
 const lookEveryMs = 30
 const forever = new AbortController().signal
+/** A node whose lease is older than 40 s counts as lost. */
+const heartbeatMs = 8_000
 
 /** What a test has to do with. */
 export class WorkloadKit {
   readonly api: KubeApi
-  readonly #dir: string
-  readonly #server: ApiServer
+  readonly #server: BareServer
+  readonly #nodes: string[] = []
+  readonly #heart: NodeJS.Timeout
   readonly #client: KubeClient
   readonly #kubelets: StandInKubelets
   #controllers: WorkloadControllers | undefined
 
-  private constructor(dir: string, server: ApiServer, client: KubeClient) {
-    this.#dir = dir
+  private constructor(server: BareServer, client: KubeClient) {
     this.#server = server
+    this.#heart = setInterval(() => {
+      Promise.all(this.#nodes.map((node) => this.#beat(node))).catch((error: unknown) => {
+        process.stderr.write(`leases of nodes not renewed: ${String(error)}\n`)
+      })
+    }, heartbeatMs)
     this.#client = client
     this.api = client
     this.#kubelets = new StandInKubelets(client)
   }
 
   static async start(nodes: readonly string[]): Promise<WorkloadKit> {
-    const dir = await mkdtemp(join(tmpdir(), 'workloads-'))
-    const keys = await loadKeys(join(dir, 'pki'), Date.now())
-    const server = await startApiServer(
-      {
-        storeFolder: join(dir, 'apiserver'),
-        host: '127.0.0.1',
-        port: 0,
-        keys: { ...keys.serving, caPem: keys.ca.certPem, tokenKeyPem: keys.tokenKeyPem },
-        logger: silentLogger,
-      },
-      AbortSignal.timeout(startBudgetMs),
-    )
-    const access = await loadKubeconfig(await writeAdminKubeconfig(dir, keys, server.url))
-    const kit = new WorkloadKit(dir, server, new KubeClient(access))
+    const server = await startBareServer()
+    const kit = new WorkloadKit(server, new KubeClient(await loadKubeconfig(server.kubeconfig)))
     for (const node of nodes) await kit.addNode(node)
     kit.startControllers()
     return kit
   }
 
+  /** Of a real control plane they run already, or come again by themselves. */
   startControllers(): void {
+    if (serverUnderTest === 'real') return
     this.#controllers = startWorkloadControllers(this.api, silentLogger, forever)
   }
 
   async stopControllers(): Promise<void> {
+    const { 'kube-controller-manager': pid } = readState(this.#server.dir)?.pids ?? {}
+    if (pid !== undefined) process.kill(pid, 'SIGKILL')
     await this.#controllers?.close()
     this.#controllers = undefined
   }
@@ -84,6 +75,30 @@ export class WorkloadKit {
       metadata: { name, labels: { 'kubernetes.io/hostname': name } },
       status: { conditions: [ready], allocatable: { pods: '500' } },
     })
+    await this.create(resources.lease, {
+      metadata: { name, namespace: 'kube-node-lease' },
+      spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime: microTime() },
+    })
+    this.#nodes.push(name)
+    // A real server taints what is new until its controllers have seen that it is ready.
+    await eventually(`node ${name} takes pods`, async () => {
+      const node = await this.api.get<KubeObject & { spec?: { taints?: unknown[] } }>(
+        resources.node,
+        { name },
+        forever,
+      )
+      return (node?.spec?.taints ?? []).length === 0 ? true : undefined
+    })
+  }
+
+  async #beat(name: string): Promise<void> {
+    const ref = { name, namespace: 'kube-node-lease' }
+    await this.api.patch(
+      resources.lease,
+      ref,
+      { type: 'merge', body: { spec: { renewTime: microTime() } } },
+      forever,
+    )
   }
 
   create(resource: Resource, object: KubeObject & Readonly<Record<string, unknown>>): Promise<KubeObject> {
@@ -104,19 +119,21 @@ export class WorkloadKit {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stopControllers()
+    clearInterval(this.#heart)
+    await this.#controllers?.close()
     await this.#kubelets.close()
     await this.#client.close()
     await this.#server.close()
-    await rm(this.#dir, { recursive: true, force: true })
   }
 }
+
+const microTime = (): string => new Date().toISOString().replace('Z', '000Z')
 
 /** Waits until `look` gives a value; says what it saw last when that does not happen. */
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined>,
-  withinMs = 15_000,
+  withinMs = serverUnderTest === 'real' ? 60_000 : 15_000,
 ): Promise<T> {
   const endMs = performance.now() + withinMs
   for (;;) {
