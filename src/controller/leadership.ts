@@ -20,7 +20,7 @@ import {
   type Requeue,
   type Term,
 } from '../kube/index.ts'
-import { type AddressChange, isContested, Ledger, PoolFullError } from '../ledger/index.ts'
+import { type AddressChange, isContested, Ledger, type LedgerStats, PoolFullError } from '../ledger/index.ts'
 import { Adoption } from './adoption/adoption.ts'
 import { type Allocator, createAllocator } from './allocator/allocator.ts'
 import { KubeBlockStore } from './allocator/kube-block-store.ts'
@@ -189,6 +189,10 @@ export class Leadership {
   /** Why nothing is allocated; undefined when all is well. */
   get haltReason(): string | undefined {
     return this.#adoption.haltReason
+  }
+
+  ledgerStats(): LedgerStats {
+    return this.#ledger.stats()
   }
 
   nodeReport(node: string, report: NodeReport): void {

@@ -4,6 +4,7 @@ import type { KubeApi } from '../../kube/index.ts'
 import type { Command, FlagHelp, Terminal } from '../command.ts'
 import { numberFlag, type ParsedArgs, parseFlags, refuseMore, textFlag } from '../flags.ts'
 import { exitCodes } from '../run-cli.ts'
+import { conflictLines, readConflicts } from './conflicts.ts'
 import { createDefaults, parseDefaults } from './create-defaults.ts'
 import { uninstall } from './uninstall.ts'
 
@@ -26,7 +27,7 @@ export function clusterCommands(
   cluster: ClusterPort,
   env: Readonly<Record<string, string | undefined>>,
 ): readonly Command[] {
-  return [uninstallCommand(cluster, env), createDefaultsCommand(cluster, env)]
+  return [uninstallCommand(cluster, env), createDefaultsCommand(cluster, env), conflictsCommand(cluster, env)]
 }
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -74,6 +75,29 @@ function createDefaultsCommand(cluster: ClusterPort, env: Env): Command {
       return withCluster({ cluster, env, parsed, signal }, async (api, deadline) => {
         await createDefaults(objects, api, reporterOf(terminal), deadline)
         return exitCodes.done
+      })
+    },
+  }
+}
+
+function conflictsCommand(cluster: ClusterPort, env: Env): Command {
+  const command = {
+    name: 'ip conflicts',
+    usage: '[FLAGS]',
+    summary:
+      'List addresses that are recorded for several pods, and records that cannot be read; 1 when there are any',
+    flags: clusterFlags,
+  }
+  return {
+    ...command,
+    run: async (args, terminal, signal) => {
+      const parsed = parseFlags(command, args)
+      refuseMore(command, parsed, 0)
+      return withCluster({ cluster, env, parsed, signal }, async (api, deadline) => {
+        const found = await readConflicts(api, deadline)
+        for (const line of conflictLines(found)) terminal.print(line)
+        const count = found.contested.length + found.damaged.length + found.pools.length
+        return count === 0 ? exitCodes.done : exitCodes.failed
       })
     },
   }

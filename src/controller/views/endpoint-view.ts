@@ -26,6 +26,8 @@ export class EndpointView {
   readonly #ports: EndpointViewPorts
   /** What an endpoint shows, as we wrote or read it last, by `namespace/name`; see `markOf`. */
   readonly #written = new Map<string, number>()
+  /** Endpoints that a sweep saw, and that are to be mended: they need not be tried to create. */
+  readonly #seen = new Set<string>()
 
   constructor(ports: EndpointViewPorts) {
     this.#ports = ports
@@ -71,6 +73,7 @@ export class EndpointView {
       const key = `${namespace}/${name}`
       const held = shownOf(ledger.ofPod(key), this.#ports.findPod({ namespace, name }))
       const mark = markIfRight(held, endpoint)
+      if (mark === undefined && held.length > 0 && this.#seen.size < maxRemembered) this.#seen.add(key)
       if (mark !== undefined) {
         right.add(key)
         this.#remember(held[0]?.entry.pod ?? key, mark)
@@ -103,7 +106,8 @@ export class EndpointView {
 
   async #write(ref: ObjectRef, wanted: SpiderEndpoint, signal: AbortSignal): Promise<'written' | 'blocked'> {
     const { api } = this.#ports
-    const isKnown = this.#written.has(`${ref.namespace}/${ref.name}`)
+    const key = `${ref.namespace}/${ref.name}`
+    const isKnown = this.#seen.delete(key) || this.#written.has(key)
     if (!isKnown) {
       try {
         await api.create(resources.endpoint, wanted, signal)

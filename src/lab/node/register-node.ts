@@ -1,4 +1,4 @@
-import { type Node, type Pod, resources } from '../../api/index.ts'
+import { implementationLabel, type Node, type Pod, resources } from '../../api/index.ts'
 import type { KubeApi } from '../../kube/index.ts'
 
 /** How a node of the lab shows itself to the API server. */
@@ -11,6 +11,10 @@ export interface NodeIdentity {
 
 export const agentServiceAccount = 'spiderpool-agent'
 const agentImage = 'spiderpool-agent'
+const agentLabels = {
+  'app.kubernetes.io/component': 'spiderpool-agent',
+  [implementationLabel.key]: implementationLabel.value,
+}
 
 function agentPodName(node: string): string {
   return `spiderpool-agent-${node}`
@@ -100,7 +104,7 @@ export async function ensureAgentPod(api: KubeApi, node: NodeIdentity, signal: A
   const pod = {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { ...ref, labels: { 'app.kubernetes.io/component': 'spiderpool-agent' } },
+    metadata: { ...ref, labels: agentLabels },
     spec: {
       nodeName: node.name,
       hostNetwork: true,
