@@ -27,6 +27,7 @@ import {
 import type { AllocatorWorld, PodNetworks } from './allocator/world.ts'
 import type { Caches } from './caches.ts'
 import type { ControllerOptions } from './options.ts'
+import { type PoolConflict, PoolConflicts } from './pools/pool-conflicts.ts'
 
 /** Owners that were climbed, `kind namespace/name uid` to what is above; a ReplicaSet does not change its Deployment. */
 const maxOwners = 20_000
@@ -44,6 +45,7 @@ export class ClusterWorld implements AllocatorWorld {
   readonly #caches: Caches
   readonly #clusterNetwork: string
   readonly #owners = new Map<string, TopOwner>()
+  readonly #conflicts = new PoolConflicts()
   #pools: ReadonlyMap<string, SpiderIpPool> | undefined
   #reservedIps: readonly SpiderReservedIp[] | undefined
 
@@ -57,8 +59,19 @@ export class ClusterWorld implements AllocatorWorld {
   }
 
   pools(): ReadonlyMap<string, SpiderIpPool> {
-    this.#pools ??= new Map([...this.#caches.pools.values()].map((pool) => [pool.metadata.name, pool]))
+    if (this.#pools !== undefined) return this.#pools
+    const conflicts = this.poolConflicts()
+    const pools = [...this.#caches.pools.values()].map((pool) => {
+      const taken = conflicts.get(pool.metadata.name)?.taken ?? []
+      return [pool.metadata.name, taken.length === 0 ? pool : withoutAddresses(pool, taken)] as const
+    })
+    this.#pools = new Map(pools)
     return this.#pools
+  }
+
+  /** Pools that overlap older ones, by name; the same map as long as that does not change. */
+  poolConflicts(): ReadonlyMap<string, PoolConflict> {
+    return this.#conflicts.of(this.#caches.pools.values())
   }
 
   reservedIps(): readonly SpiderReservedIp[] {
@@ -154,6 +167,10 @@ export class ClusterWorld implements AllocatorWorld {
     if (this.#owners.size > maxOwners && oldest.done !== true) this.#owners.delete(oldest.value)
     return top
   }
+}
+
+function withoutAddresses(pool: SpiderIpPool, ranges: readonly string[]): SpiderIpPool {
+  return { ...pool, spec: { ...pool.spec, excludeIPs: [...(pool.spec.excludeIPs ?? []), ...ranges] } }
 }
 
 function workloadResource({ apiVersion, kind }: TopOwner): Resource | undefined {

@@ -9,6 +9,8 @@ import {
   type ReleaseRequest,
   type SpiderIpPool,
   type SpiderMultusConfig,
+  spiderGroup,
+  spiderVersion,
 } from '../api/index.ts'
 import { type Clock, deadlineAfter, type Logger, type Random, toError } from '../base/index.ts'
 import {
@@ -30,6 +32,8 @@ import { ClusterWorld } from './cluster-world.ts'
 import { ownerOfNetwork, reconcileMultusConfig } from './multus-config-reconciler.ts'
 import type { ControllerOptions } from './options.ts'
 import { finalizePool } from './pool-finalizer.ts'
+import { mendPool } from './pools/mend-pool.ts'
+import type { PoolConflict } from './pools/pool-conflicts.ts'
 import { ClaimResolver } from './reclaim/claim-resolver.ts'
 import { NodeReports } from './reclaim/node-reports.ts'
 import { Reclaimer } from './reclaim/reclaimer.ts'
@@ -79,6 +83,7 @@ export class Leadership {
   readonly #adoptionQueue: Queue<string>
   readonly #timers: NodeJS.Timeout[] = []
   readonly #term: Term
+  #conflicts: ReadonlyMap<string, PoolConflict> = new Map()
   #lastFullScanMs = 0
 
   private constructor(context: LeadershipContext, ledger: Ledger, term: Term) {
@@ -217,6 +222,11 @@ export class Leadership {
     this.#world.poolsChanged()
     const name = (now ?? old)?.metadata.name
     if (name !== undefined) this.#poolQueue.add(name)
+    const before = this.#conflicts
+    this.#conflicts = this.#world.poolConflicts()
+    if (before === this.#conflicts) return
+    // A pool may get into another's way, or out of it.
+    for (const other of [...before.keys(), ...this.#conflicts.keys()]) this.#poolQueue.add(other)
   }
 
   reservationsChanged(): void {
@@ -240,6 +250,7 @@ export class Leadership {
 
   #begin(): void {
     const { caches, options } = this.#context
+    this.#conflicts = this.#world.poolConflicts()
     this.#ledger.onChange((change) => this.#addressChanged(change))
     for (const { metadata } of caches.pools.values()) this.#poolQueue.add(metadata.name)
     for (const { ip } of this.#ledger.contested()) this.#claimQueue.add(ip)
@@ -311,9 +322,25 @@ export class Leadership {
     const isRead = (await takeIn(pool, signal)).kind !== 'unreadable'
     if (isRead && (await finalizePool(pool, this.#ledger, background, signal))) return undefined
     const findPool = () => caches.pools.get({ name })
-    const ports = { api: background, ledger: this.#ledger, term: this.#term.number, findPool, takeIn }
-    await reconcilePoolStatus(name, ports, signal)
+    const conflictOf = (one: string) => this.#world.poolConflicts().get(one)?.message
+    const term = this.#term.number
+    this.#reportConflict(pool, conflictOf(name))
+    await reconcilePoolStatus(
+      name,
+      { api: background, ledger: this.#ledger, term, findPool, takeIn, conflictOf },
+      signal,
+    )
+    await mendPool(pool, background, signal)
     return undefined
+  }
+
+  /** Once, before the condition says it too. */
+  #reportConflict(pool: SpiderIpPool, message: string | undefined): void {
+    const isKnown = pool.status?.conditions?.some((one) => one.message === message) === true
+    if (message === undefined || isKnown) return
+    const { metadata } = pool
+    const subject = { apiVersion: `${spiderGroup}/${spiderVersion}`, kind: 'SpiderIPPool', metadata }
+    this.#context.events.event(subject, 'Warning', 'PoolOverlaps', message)
   }
 
   async #reconcileMultus(key: string, signal: AbortSignal): Promise<undefined> {

@@ -4,7 +4,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { parseAllDocuments } from 'yaml'
-import { type KubeObject, resources } from '../../src/api/index.ts'
+import { type EventObject, type KubeObject, resources, type SpiderIpPool } from '../../src/api/index.ts'
 import { ruleCases } from '../support/webhook-cases/cases.ts'
 import { each, type Outcome, outcomeOf, RuleCluster, until } from '../support/webhook-cases/cluster.ts'
 import { failsClosed, numbered, type RuleCase } from '../support/webhook-cases/rule-case.ts'
@@ -55,6 +55,7 @@ before(async () => {
   await act('down', 'IPv6')
   await applyDocuments('down')
   await actLater()
+  await cluster.startController([])
 })
 after(() => cluster?.close())
 
@@ -132,6 +133,68 @@ void test('every object of the public documents and of the fixtures is accepted,
   assert(documents.length >= 50, `${documents.length} documents`)
   for (const { what, stage, outcome } of documents)
     assert.equal(outcome.kind, 'accepted', `${what} (${stage}): ${JSON.stringify(outcome)}`)
+})
+
+/** Of a case while nobody was there: its pool. */
+function poolOf(rule: string, what: string): { readonly name: string; readonly ips: readonly string[] } {
+  const run = runs.find(({ stage, item }) => stage === 'down' && item.rule === rule && item.what === what)
+  const { name = '', spec } = run?.item.object ?? {}
+  return { name, ips: (spec as { readonly ips?: readonly string[] } | undefined)?.ips ?? [] }
+}
+
+void suite('when the controller is back', () => {
+  const read = async (name: string) => {
+    const found = await cluster.api.get<SpiderIpPool>(resources.ipPool, { name }, never)
+    assert(found !== undefined)
+    return found
+  }
+
+  test('a pool that was stored meanwhile gets its finalizer, family and label', async () => {
+    const { name } = poolOf('P-01', 'a subnet, from which the family is read')
+    await until('the pool is mended', async () => (await read(name)).metadata.finalizers !== undefined)
+    const { metadata, spec } = await read(name)
+    assert.deepEqual(metadata.finalizers, ['spiderpool.spidernet.io'])
+    assert.equal(spec.ipVersion, 4)
+    assert.match(metadata.labels?.['ipam.spidernet.io/ippool-cidr'] ?? '', /^10-\d+-0-0-16$/)
+  })
+
+  test('a pool that took addresses of another meanwhile says so in its status, and in an Event', async () => {
+    const { name } = poolOf('P-09', 'addresses of another pool')
+    const conditionsOf = async () => (await read(name)).status?.conditions ?? []
+    await until('the overlap is told', async () => (await conditionsOf()).length > 0)
+    const [condition] = await conditionsOf()
+    assert.equal(condition?.type, 'Accepted')
+    assert.equal(condition?.status, 'False')
+    assert.match(
+      condition?.message ?? '',
+      /10\.\d+\.1\.5-10\.\d+\.1\.9 belong to SpiderIPPool "q-\d+", which is older.*take them out/,
+    )
+    await until('the Event', async () => {
+      const { items } = await cluster.api.listAll<EventObject>(resources.event, {}, never)
+      return items.some(({ reason, involvedObject }) => {
+        return reason === 'PoolOverlaps' && involvedObject.name === name
+      })
+    })
+  })
+
+  test('a pool with a range that runs backwards offers nothing, and says so', async () => {
+    const { name, ips } = poolOf('P-08', 'a range that runs backwards')
+    const messageOf = async () => (await read(name)).status?.conditions?.[0]?.message ?? ''
+    await until('the range is told', async () => (await messageOf()) !== '')
+    assert((await messageOf()).includes(ips[0] ?? '?'))
+    assert.match(await messageOf(), /spec\.ips.*runs backwards/)
+    assert.equal((await read(name)).status?.totalIPCount, 0)
+  })
+
+  test('of two pools that are made at once and overlap, at most one offers the addresses', async () => {
+    const spec = { subnet: '10.9.0.0/16', ips: ['10.9.1.1-10.9.1.9'] }
+    const made = await Promise.all(
+      ['twin-a', 'twin-b'].map((name) => cluster.create({ kind: 'SpiderIPPool', name, spec })),
+    )
+    if (made.some(({ kind }) => kind === 'refused')) return
+    const told = async (name: string) => (await read(name)).status?.conditions?.[0]?.reason === 'Overlap'
+    await until('one of them is told', async () => (await told('twin-a')) !== (await told('twin-b')))
+  })
 })
 
 /** Writes of ours and of other parties, which must not wait for us. */

@@ -9,6 +9,7 @@ import {
   type SpiderIpPool,
   totalSetOf,
 } from '../../api/index.ts'
+import { InvalidInputError } from '../../base/index.ts'
 import { ApiError, type KubeApi } from '../../kube/index.ts'
 import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
 import type { TextVerdict } from '../adoption/text-verdict.ts'
@@ -36,35 +37,50 @@ export interface PoolStatusFacts {
   readonly term: number
   /** Why the records that others wrote must stay; absent: the ledger has them all. */
   readonly unreadable?: string
+  /** What the pool has in common with an older one. */
+  readonly conflict?: string
 }
 
 /** Computes a pool's status from the ledger; never by incrementing. */
 export function planPoolStatus(pool: SpiderIpPool, facts: PoolStatusFacts): PoolStatusPatch {
   const addresses = [...facts.held]
-  const totalIPCount = countForStatus(totalSetOf(pool).size)
+  const { totalIPCount, problem } = totalOf(pool)
   const counts = { totalIPCount, allocatedIPCount: addresses.length }
+  const accepted =
+    problem === undefined
+      ? condition('Accepted', 'Overlap', facts.conflict)
+      : condition('Accepted', 'SpecUnreadable', problem)
   if (facts.unreadable !== undefined) {
-    const reason = { type: 'AllocatedIPsReadable', status: 'False', reason: 'RecordsUnreadable' }
-    return { ...counts, conditions: [{ ...reason, message: facts.unreadable }] }
+    const readable = condition('AllocatedIPsReadable', 'RecordsUnreadable', facts.unreadable)
+    return { ...counts, conditions: [...accepted, ...readable] }
   }
   const isListed = addresses.length <= maxListedRecords
   const text = isListed
     ? encodeAllocatedIps(addresses.map(({ ip, entry }) => [parseIp(ip), entry]))
     : undefined
+  const tooMany = `${addresses.length} records are more than ${maxListedRecords}: see SpiderIPBlock objects`
+  const listed = isListed ? [] : condition('AllocatedIPsListed', 'TooManyRecords', tooMany)
+  const conditions = [...accepted, ...listed]
   return {
     ...counts,
     allocatedIPs: text ?? null,
     allocatedIPsView: { term: facts.term, sha256: textDigest(text ?? '') },
-    conditions: isListed
-      ? null
-      : [
-          {
-            type: 'AllocatedIPsListed',
-            status: 'False',
-            reason: 'TooManyRecords',
-            message: `${addresses.length} records are more than ${maxListedRecords}: see SpiderIPBlock objects`,
-          },
-        ],
+    conditions: conditions.length === 0 ? null : conditions,
+  }
+}
+
+/** What is not so; what is as it should be has no condition. */
+function condition(type: string, reason: string, message: string | undefined): readonly PoolCondition[] {
+  return message === undefined ? [] : [{ type, status: 'False', reason, message }]
+}
+
+/** A spec that admission would have refused offers nothing. */
+function totalOf(pool: SpiderIpPool): { readonly totalIPCount: number | bigint; readonly problem?: string } {
+  try {
+    return { totalIPCount: countForStatus(totalSetOf(pool).size) }
+  } catch (error) {
+    if (!(error instanceof InvalidInputError)) throw error
+    return { totalIPCount: 0, problem: `${error.message}; ${error.hint}` }
   }
 }
 
@@ -75,6 +91,8 @@ export interface PoolStatusPorts {
   findPool(name: string): SpiderIpPool | undefined
   /** Takes in what others wrote. Called with the very version that the status is written upon. */
   takeIn(pool: SpiderIpPool, signal: AbortSignal): Promise<TextVerdict>
+  /** What the pool has in common with an older one. */
+  conflictOf(name: string): string | undefined
 }
 
 /** Writes a pool's status when it differs from what the ledger says. Safe to repeat. */
@@ -97,14 +115,16 @@ export async function reconcilePoolStatus(
 
 async function writeStatus(
   pool: SpiderIpPool,
-  { api, ledger, term, takeIn }: PoolStatusPorts,
+  { api, ledger, term, takeIn, conflictOf }: PoolStatusPorts,
   signal: AbortSignal,
 ): Promise<void> {
   const { name, resourceVersion } = pool.metadata
   const verdict = await takeIn(pool, signal)
   if (verdict.kind === 'halted') return
   const unreadable = verdict.kind === 'unreadable' ? { unreadable: verdict.message } : {}
-  const wanted = planPoolStatus(pool, { held: ledger.ofPool(name), term, ...unreadable })
+  const message = conflictOf(name)
+  const conflict = message === undefined ? {} : { conflict: message }
+  const wanted = planPoolStatus(pool, { held: ledger.ofPool(name), term, ...unreadable, ...conflict })
   if (isSame(pool.status, wanted)) return
   const body = { metadata: { resourceVersion }, status: wanted }
   await api.patch(resources.ipPool, { name }, { type: 'merge', body, subresource: 'status' }, signal)

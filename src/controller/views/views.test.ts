@@ -228,7 +228,14 @@ const poolOf = (name: string) => kit.get<SpiderIpPool>(resources.ipPool, name)
 void test('the status of a pool is that of the ledger, also with a cache that is behind', async () => {
   const stale = await createPool('s1')
   let held = [addressOf('a', 'U1', '10.6.0.10')]
-  const ports = { api: kit.api, term: 1, takeIn, ledger: { ofPool: () => held }, findPool: () => stale }
+  const ports = {
+    api: kit.api,
+    term: 1,
+    takeIn,
+    conflictOf: () => undefined,
+    ledger: { ofPool: () => held },
+    findPool: () => stale,
+  }
   await reconcilePoolStatus('s1', ports, never)
   held = [...held, addressOf('b', 'U2', '10.6.0.9')]
   await reconcilePoolStatus('s1', ports, never)
@@ -243,7 +250,14 @@ void test('the status of a pool that is gone is nobody’s concern', async () =>
   await kit.api.delete(resources.ipPool, { name: 's2' }, {}, never)
   await reconcilePoolStatus(
     's2',
-    { api: kit.api, term: 1, takeIn, ledger: { ofPool: () => [] }, findPool: () => stale },
+    {
+      api: kit.api,
+      term: 1,
+      takeIn,
+      conflictOf: () => undefined,
+      ledger: { ofPool: () => [] },
+      findPool: () => stale,
+    },
     never,
   )
   assert.equal(await poolOf('s2'), undefined)
@@ -255,7 +269,14 @@ void test('a pool deleted and created again gets the status of its own', async (
   await createPool('s3')
   await reconcilePoolStatus(
     's3',
-    { api: kit.api, term: 1, takeIn, ledger: { ofPool: () => [] }, findPool: () => stale },
+    {
+      api: kit.api,
+      term: 1,
+      takeIn,
+      conflictOf: () => undefined,
+      ledger: { ofPool: () => [] },
+      findPool: () => stale,
+    },
     never,
   )
   assert.equal((await poolOf('s3'))?.status?.allocatedIPCount, 0)
@@ -270,7 +291,11 @@ void test('a status that is right is not written, whatever the order of its memb
   const sorted = conditions?.map((one) => Object.fromEntries(Object.entries(one).sort()))
   const right = { ...pool, status: { ...counts, conditions: sorted } } as unknown as SpiderIpPool
   const ledger = { ofPool: () => many }
-  await reconcilePoolStatus('s4', { api: kit.api, term: 2, takeIn, ledger, findPool: () => right }, never)
+  await reconcilePoolStatus(
+    's4',
+    { api: kit.api, term: 2, takeIn, conflictOf: () => undefined, ledger, findPool: () => right },
+    never,
+  )
   assert.equal((await poolOf('s4'))?.metadata.resourceVersion, pool.metadata.resourceVersion)
 })
 

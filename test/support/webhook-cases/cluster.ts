@@ -88,7 +88,16 @@ export class RuleCluster {
   async startController(flags: readonly string[]): Promise<void> {
     const file = (name: string) => join(this.#folder, name)
     const args = ['--kubeconfig', this.#server.kubeconfig, '--listen', `127.0.0.1:${this.#port}`]
-    const tls = ['--tls-cert', file('tls.crt'), '--tls-key', file('tls.key'), '--webhook-ca', file('ca.crt')]
+    const tls = [
+      '--tls-mode',
+      'files',
+      '--tls-cert',
+      file('tls.crt'),
+      '--tls-key',
+      file('tls.key'),
+      '--tls-ca',
+      file('ca.crt'),
+    ]
     const more = ['--webhook-url', this.#url, '--lease-seconds', '5', '--log-level', 'error']
     const options = parseControllerOptions([...args, ...tls, ...more, ...flags], {}, 'rules')
     const stopping = new AbortController()
