@@ -2,6 +2,7 @@
 // what is no longer made; and the list in docs/limits.md.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { admissionFile, admissionMark, admissionText } from './admission-file.ts'
 import { chartFiles, chartFilesFolder } from './chart-files.ts'
 import { crdFiles, crdFolder } from './crd-files.ts'
 import { limitsFile, limitsMark, limitsText } from './limits-file.ts'
@@ -25,3 +26,7 @@ const limits = join(root, limitsFile)
 const [written = ''] = readFileSync(limits, 'utf8').split(limitsMark)
 writeFileSync(limits, `${written}${limitsMark}\n\n${limitsText()}`)
 console.log(`wrote ${limitsFile}`)
+const admission = join(root, admissionFile)
+const [said = ''] = readFileSync(admission, 'utf8').split(admissionMark)
+writeFileSync(admission, `${said}${admissionMark}\n\n${admissionText()}`)
+console.log(`wrote ${admissionFile}`)
