@@ -25,6 +25,7 @@ const systemResolve: Resolve = async (name) =>
 export class Replicas {
   readonly #urls: readonly URL[]
   readonly #servername: string | undefined
+  readonly #nameOfAddresses: string | undefined
   readonly #resolve: Resolve
   #places: readonly Place[]
   #current: Place
@@ -37,8 +38,9 @@ export class Replicas {
    */
   constructor(urls: readonly string[], servername: string | undefined, resolve: Resolve = systemResolve) {
     this.#urls = urls.map((url, index) => parseUrl(url, `urls[${index}]`))
+    this.#servername = servername
     // A leader is often named by an address that is in no certificate, as of a pod: it goes by the name of all.
-    this.#servername = servername ?? this.#urls.map(hostOf).find((host) => isIP(host) === 0)
+    this.#nameOfAddresses = this.#urls.map(hostOf).find((host) => isIP(host) === 0)
     this.#resolve = resolve
     this.#places = this.#urls.map((url) => this.#placeOf(url))
     const [first] = this.#places
@@ -78,7 +80,7 @@ export class Replicas {
 
   #placeOf(url: URL, address?: string): Place {
     const host = hostOf(url)
-    const servername = isIP(host) === 0 ? host : this.#servername
+    const servername = this.#servername ?? (isIP(host) === 0 ? host : this.#nameOfAddresses)
     return { url: url.origin, host: address ?? host, port: Number(url.port || 443), servername }
   }
 
