@@ -29,7 +29,8 @@ void test('conf.yml turns off what flags leave on, and never on what they turn o
 })
 
 void test('conf.yml turns on the pod webhook; flags say more than it can', () => {
-  const podResourceInject = { enabled: true, namespacesExclude: ['a'], namespacesInclude: ['b'] }
+  const lists = { namespacesExclude: ['a'], namespacesInclude: ['b'], trustedNamespaces: ['c'] }
+  const podResourceInject = { enabled: true, ...lists }
   const config = { ...defaultProductConfig, podResourceInject }
   assert.equal(withConfig(parse(), defaultProductConfig).podInject, undefined)
   const fromFile = withConfig(parse('--namespace', 'netops'), config).podInject
@@ -37,7 +38,7 @@ void test('conf.yml turns on the pod webhook; flags say more than it can', () =>
     installNamespace: 'netops',
     excludedNamespaces: ['a'],
     includedNamespaces: ['b'],
-    trustedNamespaces: [],
+    trustedNamespaces: ['c'],
     masterNics: false,
   })
   const fromFlags = withConfig(parse('--pod-resource-inject', '--inject-exclude', 'c'), config).podInject

@@ -171,13 +171,13 @@ export function withConfig(options: ControllerOptions, config: ProductConfig): C
 }
 
 function podInjectOf(config: ProductConfig, installNamespace: string): PodInjectSettings | undefined {
-  const { enabled, namespacesExclude, namespacesInclude } = config.podResourceInject
+  const { enabled, namespacesExclude, namespacesInclude, trustedNamespaces } = config.podResourceInject
   if (!enabled) return undefined
   return {
     installNamespace,
     excludedNamespaces: namespacesExclude,
     includedNamespaces: namespacesInclude,
-    trustedNamespaces: [],
+    trustedNamespaces,
     masterNics: false,
   }
 }

@@ -12,12 +12,15 @@ export const podInjectFlags = {
 } as const
 
 /** Text for `--help`. */
-export const podInjectUsage = `  --pod-resource-inject    give pods the networks and resources that they or their namespace ask for
-  --inject-exclude NS,...  namespaces whose pods are left alone (${podInjectFlags['inject-exclude'].default}; always: kube-system, --namespace)
+export const podInjectUsage = `\
+  --pod-resource-inject    give pods the networks and resources that they or their namespace ask for
+  --inject-exclude NS,...  namespaces whose pods are left alone, besides kube-system and --namespace
+                           (${podInjectFlags['inject-exclude'].default})
   --inject-include NS,...  the only namespaces whose pods are looked at (all)
-  --inject-trusted NS,...  namespaces whose networks may go into pods of others besides --namespace; *: all (none)
+  --inject-trusted NS,...  namespaces whose networks may go into pods of others, besides --namespace;
+                           *: all (none)
   --inject-master-nics     pods ask the scheduler for nodes with the parent NICs of their networks
-  --inject-sub-eni NAME    resource that counts a node's free sub-interfaces, such as spidernet.io/sub-eni (none)
+  --inject-sub-eni NAME    resource that counts the free sub-interfaces of a node (none)
 `
 
 interface Values {

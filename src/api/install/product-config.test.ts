@@ -13,7 +13,12 @@ void test('what the file says holds', () => {
     enableIPv6: false,
     enableStatefulSet: false,
     enableValidatingResourcesDeletedWebhook: true,
-    podResourceInject: { enabled: true, namespacesExclude: ['kube-system'], namespacesInclude: [] },
+    podResourceInject: {
+      enabled: true,
+      namespacesExclude: ['kube-system'],
+      namespacesInclude: [],
+      trustedNamespaces: ['netops'],
+    },
   })
   assert.deepEqual(warnings, [])
   assert.deepEqual(config, {
@@ -22,7 +27,12 @@ void test('what the file says holds', () => {
     enableIPv6: false,
     enableStatefulSet: false,
     enableValidatingResourcesDeletedWebhook: true,
-    podResourceInject: { enabled: true, namespacesExclude: ['kube-system'], namespacesInclude: [] },
+    podResourceInject: {
+      enabled: true,
+      namespacesExclude: ['kube-system'],
+      namespacesInclude: [],
+      trustedNamespaces: ['netops'],
+    },
   })
 })
 

@@ -14,6 +14,8 @@ export interface ProductConfig {
     readonly enabled: boolean
     readonly namespacesExclude: readonly string[]
     readonly namespacesInclude: readonly string[]
+    /** Namespaces whose networks may go into pods of other namespaces. */
+    readonly trustedNamespaces: readonly string[]
   }
 }
 
@@ -25,7 +27,7 @@ export const defaultProductConfig: ProductConfig = {
   enableStatefulSet: true,
   enableSpiderSubnet: true,
   enableValidatingResourcesDeletedWebhook: false,
-  podResourceInject: { enabled: false, namespacesExclude: [], namespacesInclude: [] },
+  podResourceInject: { enabled: false, namespacesExclude: [], namespacesInclude: [], trustedNamespaces: [] },
 }
 
 /** Keys of the file that this release reads and does nothing with, and the values that ask for nothing. */
@@ -73,6 +75,7 @@ export function parseProductConfig(value: unknown): {
       enabled: inject.switch('enabled', false),
       namespacesExclude: inject.names('namespacesExclude'),
       namespacesInclude: inject.names('namespacesInclude'),
+      trustedNamespaces: inject.names('trustedNamespaces'),
     },
   }
   if (!config.enableIPv4 && !config.enableIPv6)

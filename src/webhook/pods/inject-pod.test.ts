@@ -87,7 +87,7 @@ void test('networks of tenants that nobody trusts are left out aloud, and refuse
   assert.match(answer('mutate', caseOf(both)).warnings?.[0] ?? '', /left out evil\/tap/)
   const alone = answer('mutate', caseOf({ annotations, configs: [foreign] }))
   assert.equal(alone.allowed, false)
-  assert.match(alone.status?.message ?? '', /evil\/tap.*not trusted.*trustedNamespaces/)
+  assert.match(alone.status?.message ?? '', /selects only evil\/tap, .*not trusted.*trustedNamespaces/)
   const trusting = { annotations, configs: [foreign], settings: { trustedNamespaces: ['*'] } }
   assert.equal(after(trusting).networks, 'evil/tap')
 })

@@ -1,4 +1,4 @@
-import { annotationKeys, type Namespace, type SpiderMultusConfig } from '../../api/index.ts'
+import { annotationKeys, type Namespace } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import {
   defaultNetworkAnnotation,
@@ -10,8 +10,9 @@ import {
 import { recordOf } from '../admission-review.ts'
 import type { Verdict } from '../answer.ts'
 import { diffJson } from '../json-patch.ts'
-import { injectedResourceOf, injectionProblem } from '../multus/block-rules.ts'
+import { injectedResourceOf } from '../multus/block-rules.ts'
 import type { InjectionWorld, PodInjectSettings } from '../world.ts'
+import { chooseNetworks, type Token } from './choose-networks.ts'
 import { type Amounts, mastersOf, type PodObject, withAmounts } from './pod-resources.ts'
 
 // spec/webhooks.md §8, with what its §11 finds wanting put right: an annotation of the user is added to and not replaced, networks
@@ -26,14 +27,10 @@ export interface PodSubject {
   readonly object: PodObject
 }
 
-/** What is to be refused, with the remedy. */
-class InjectionRefusedError extends InvalidInputError {}
-
 /** Adds networks and resources to a pod that asks for them, or says why it cannot be given what it asks for. */
 export function injectIntoPod(pod: PodSubject, world: InjectionWorld, settings: PodInjectSettings): Verdict {
-  const warnings: string[] = []
   try {
-    const networked = withNetworks(pod, world, settings, warnings)
+    const { object: networked, warnings } = withNetworks(pod, world, settings)
     const wanted = withSchedulingResources({ ...pod, object: networked }, world, settings)
     return { kind: 'patch', patch: diffJson(pod.object, wanted), warnings }
   } catch (error) {
@@ -58,103 +55,57 @@ export function asksForNetworks(
   return hasToken || (isScheduled && selects)
 }
 
-/** Step 1: networks by token, and the RDMA resources that go with them. */
-function withNetworks(
-  pod: PodSubject,
-  world: InjectionWorld,
-  settings: PodInjectSettings,
-  warnings: string[],
-): PodObject {
-  const found = tokenOf(pod, world)
-  if (found === undefined) return pod.object
-  const { key, token } = found
-  const chosen = configsOf(pod, found, world, settings, warnings)
-  for (const config of chosen) {
-    const problem = injectionProblem(config, key)
-    if (problem === undefined) continue
-    const { field, message, hint } = problem.error
-    const who = `SpiderMultusConfig ${config.metadata.namespace ?? ''}/${config.metadata.name}`
-    throw new InjectionRefusedError(
-      key,
-      token,
-      `selects ${who}, which is wrong in ${field}: ${message}`,
-      hint,
-    )
-  }
-  const amounts: Amounts = new Map(
-    chosen.map((config) => [injectedResourceOf(config), 1] as const).filter(([name]) => name !== ''),
-  )
-  const names = [...new Set(chosen.map((c) => `${c.metadata.namespace ?? ''}/${nadNameOf(c)}`))]
-  return withAmounts(withAnnotation(pod, names, warnings), amounts, 'limits')
+interface Networked {
+  readonly object: PodObject
+  readonly warnings: readonly string[]
 }
 
-interface Token {
-  readonly key: string
-  readonly token: string
+/** Step 1: networks by token, and the RDMA resources that go with them. */
+function withNetworks(pod: PodSubject, world: InjectionWorld, settings: PodInjectSettings): Networked {
+  const token = tokenOf(pod, world)
+  if (token === undefined) return { object: pod.object, warnings: [] }
+  const { configs, warnings } = chooseNetworks(
+    { podNamespace: pod.namespace, token, settings },
+    world.configs,
+  )
+  const resources = configs.map(injectedResourceOf).filter((name) => name !== '')
+  const names = [...new Set(configs.map((one) => `${one.metadata.namespace ?? ''}/${nadNameOf(one)}`))]
+  const annotated = withAnnotation(pod, names)
+  const amounts: Amounts = new Map(resources.map((name) => [name, 1]))
+  return {
+    object: withAmounts(annotated.object, amounts, 'limits'),
+    warnings: [...warnings, ...annotated.warnings],
+  }
 }
 
 /** The pod's own annotation counts before that of its namespace, also when it is empty; RDMA before plain networks. */
 function tokenOf({ object }: PodSubject, { namespace }: InjectionWorld): Token | undefined {
   const own = annotationsOf(object)
   for (const key of keys) {
-    const token = own[key] ?? namespace?.metadata.annotations?.[key]
-    if (token !== undefined) return { key, token }
+    const value = own[key] ?? namespace?.metadata.annotations?.[key]
+    if (value !== undefined) return { key, value }
   }
   return undefined
 }
 
-function configsOf(
-  pod: PodSubject,
-  { key, token }: Token,
-  world: InjectionWorld,
-  settings: PodInjectSettings,
-  warnings: string[],
-): readonly SpiderMultusConfig[] {
-  const { installNamespace, trustedNamespaces } = settings
-  const trusted = new Set([pod.namespace, installNamespace, ...trustedNamespaces])
-  const isTrusted = ({ metadata }: SpiderMultusConfig): boolean =>
-    trusted.has('*') || trusted.has(metadata.namespace ?? '')
-  const nameOf = ({ metadata }: SpiderMultusConfig): string => `${metadata.namespace ?? ''}/${metadata.name}`
-  const labelled = world.configs.filter(({ metadata }) => metadata.labels?.[key] === token)
-  const foreign = labelled.filter((config) => !isTrusted(config)).map(nameOf)
-  const chosen = labelled.filter(isTrusted)
-  if (chosen.length === 0) {
-    const others = foreign.length === 0 ? '' : ` but ${foreign.join(', ')} of namespaces that are not trusted`
-    const hint =
-      foreign.length === 0
-        ? `annotate a SpiderMultusConfig of namespace ${pod.namespace} or ${installNamespace} with ${key}, or remove it from the pod and its namespace`
-        : 'name their namespaces in the setting podResourceInject.trustedNamespaces, or remove the annotation'
-    throw new InjectionRefusedError(key, token, `selects no SpiderMultusConfig${others}`, hint)
-  }
-  if (foreign.length > 0)
-    warnings.push(`${key} "${token}": left out ${foreign.join(', ')}: their namespaces are not trusted`)
-  const sortKey = (config: SpiderMultusConfig): string => {
-    const { cniType = 'custom', macvlan, ipvlan, vlan, sriov } = config.spec
-    if (cniType === 'sriov') return String(recordOf(sriov)['resourceName'] ?? '')
-    const parent = { macvlan, ipvlan, vlan }[cniType as 'macvlan']
-    if (parent === undefined) return ''
-    return parent.master.length > 1 ? (parent.bond?.name ?? '') : (parent.master[0] ?? '')
-  }
-  const sorted = chosen.map((config) => ({ config, order: [sortKey(config), nameOf(config)].join('\0') }))
-  return sorted.sort((a, b) => (a.order < b.order ? -1 : 1)).map(({ config }) => config)
-}
-
 /** What the user wrote stays, and comes first. */
-function withAnnotation(pod: PodSubject, names: readonly string[], warnings: string[]): PodObject {
+function withAnnotation(pod: PodSubject, names: readonly string[]): Networked {
   const before = annotationsOf(pod.object)[networksAnnotation] ?? ''
   const selected = parseNetworkSelections(networksAnnotation, before, pod.namespace)
   const there = new Set(selected.map(({ namespace, name }) => `${namespace}/${name}`))
   const added = names.filter((name) => !there.has(name))
-  if (added.length === 0) return pod.object
-  if (selected.length > 0)
-    warnings.push(`${networksAnnotation}: kept what was there, and added ${added.join(', ')}`)
+  if (added.length === 0) return { object: pod.object, warnings: [] }
+  const told = `${networksAnnotation}: kept what was there, and added ${added.join(', ')}`
   const isJson = /[[{"]/.test(before)
   // The short form knows no names with dots.
   const value =
     isJson || added.some((name) => name.includes('.'))
       ? JSON.stringify([...elementsOf(before, isJson, selected), ...added.map(elementOf)])
       : [...(selected.length === 0 ? [] : [before.trim()]), ...added].join(',')
-  return annotated(pod.object, { [networksAnnotation]: value })
+  return {
+    object: annotated(pod.object, { [networksAnnotation]: value }),
+    warnings: selected.length > 0 ? [told] : [],
+  }
 }
 
 function elementsOf(

@@ -10,8 +10,7 @@ const refuse = (
   rule: string,
   what: string,
   object: CaseObject,
-  schema: readonly string[],
-  webhook: readonly string[],
+  ...[schema, webhook]: readonly [schema: readonly string[], webhook: readonly string[]]
 ): RuleCase => ({ rule, what, object, refused: { schema, webhook } })
 const accept = (rule: string, what: string, object: CaseObject): RuleCase => ({ rule, what, object })
 const routes = (dst: string, gw: string) => coordinator({ policyRoutes: [{ dst, gw }] })
