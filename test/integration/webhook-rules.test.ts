@@ -186,6 +186,37 @@ void suite('when the controller is back', () => {
     assert.equal((await read(name)).status?.totalIPCount, 0)
   })
 
+  const path = '/validate-spiderpool-spidernet-io-v2beta1-spiderippool'
+  const review = (request: unknown) =>
+    JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request })
+  const bad: readonly (readonly [string, string, string | Buffer, number, RegExp])[] = [
+    ['no JSON', path, '{', 400, /send JSON/],
+    ['no review', path, '{"kind":"Pod"}', 200, /"code":400.*no AdmissionReview.*send an AdmissionReview/],
+    ['no request', path, review(null), 200, /"code":400.*request\.uid or request\.kind\.kind is missing/],
+    [
+      'a kind without rules',
+      path,
+      review({ uid: 'u', kind: { kind: 'Secret' }, operation: 'CREATE', object: {} }),
+      200,
+      /"uid":"u".*"code":400.*kind \\"Secret\\" has no rules here: send one of/,
+    ],
+    ['a path that is none', '/validate-x', review(null), 404, /./],
+    ['bytes that are no text', path, Buffer.from([0xff, 0xfe, 0x00]), 400, /send JSON/],
+  ]
+  for (const [what, at, body, status, words] of bad) {
+    test(`an AdmissionReview that is ${what} is answered with what is wrong`, async () => {
+      const reply = await cluster.post(at, body)
+      assert.equal(reply.status, status, reply.text)
+      assert.match(reply.text, words)
+    })
+  }
+
+  test('a body of 10 MB is refused, and the next review is answered', async () => {
+    const { status } = await cluster.post(path, Buffer.alloc(10_000_000, 0x20))
+    assert(status === 413 || status === 0, `${status}`)
+    assert.equal((await cluster.post(path, '{')).status, 400)
+  })
+
   test('of two pools that are made at once and overlap, at most one offers the addresses', async () => {
     const spec = { subnet: '10.9.0.0/16', ips: ['10.9.1.1-10.9.1.9'] }
     const made = await Promise.all(

@@ -1,5 +1,6 @@
 // An API server with our kinds and webhooks, one controller, and the cases of the rules carried out on it.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -126,6 +127,23 @@ export class RuleCluster {
     await this.api.close()
     await this.#server.close()
     rmSync(this.#folder, { recursive: true })
+  }
+
+  /** Asks the webhooks directly; the answer's status, 0 when the connection was closed, and its text. */
+  post(path: string, body: string | Buffer): Promise<{ readonly status: number; readonly text: string }> {
+    const ca = readFileSync(join(this.#folder, 'ca.crt'))
+    return new Promise((resolve) => {
+      const call = request(`${this.#url}${path}`, { method: 'POST', ca, agent: false }, (response) => {
+        let text = ''
+        response.setEncoding('utf8')
+        response.on('data', (chunk: string) => {
+          text += chunk
+        })
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+      })
+      call.once('error', () => resolve({ status: 0, text: '' }))
+      call.end(body)
+    })
   }
 
   /** Makes what a case starts from. */
