@@ -5,10 +5,12 @@ import {
   isAlive,
   type NetworkAttachmentDefinition,
   type NodeReport,
+  type ObjectMeta,
   type Pod,
   type ReleaseRequest,
   type SpiderIpPool,
   type SpiderMultusConfig,
+  type SpiderReservedIp,
   spiderGroup,
   spiderVersion,
 } from '../api/index.ts'
@@ -16,13 +18,21 @@ import { type Clock, deadlineAfter, type Logger, type Random, toError } from '..
 import {
   createQueue,
   type EventRecorder,
+  type EventSubject,
   type KubeApi,
   type ObjectRef,
   type Queue,
   type Requeue,
   type Term,
 } from '../kube/index.ts'
-import { type AddressChange, isContested, Ledger, type LedgerStats, PoolFullError } from '../ledger/index.ts'
+import {
+  type AddressChange,
+  isContested,
+  Ledger,
+  type LedgerStats,
+  PoolFullError,
+  reservedOf,
+} from '../ledger/index.ts'
 import { Adoption } from './adoption/adoption.ts'
 import { type Allocator, createAllocator } from './allocator/allocator.ts'
 import { KubeBlockStore } from './allocator/kube-block-store.ts'
@@ -229,8 +239,21 @@ export class Leadership {
     for (const other of [...before.keys(), ...this.#conflicts.keys()]) this.#poolQueue.add(other)
   }
 
-  reservationsChanged(): void {
+  reservationsChanged(now: SpiderReservedIp | undefined): void {
     this.#world.reservationsChanged()
+    this.#reportReservation(now)
+  }
+
+  /** A range that admission would have refused reserves nothing; it came while the webhooks were away. */
+  #reportReservation(reserved: SpiderReservedIp | undefined): void {
+    const [problem] = reserved === undefined ? [] : reservedOf([reserved]).problems
+    if (reserved === undefined || problem === undefined) return
+    const subject = this.#subject('SpiderReservedIP', reserved.metadata)
+    this.#context.events.event(subject, 'Warning', 'ReservationUnreadable', `${problem}: it reserves nothing`)
+  }
+
+  #subject(kind: string, metadata: ObjectMeta): EventSubject {
+    return { apiVersion: `${spiderGroup}/${spiderVersion}`, kind, metadata }
   }
 
   multusConfigChanged(now: SpiderMultusConfig | undefined): void {
@@ -251,6 +274,7 @@ export class Leadership {
   #begin(): void {
     const { caches, options } = this.#context
     this.#conflicts = this.#world.poolConflicts()
+    for (const reserved of caches.reservedIps.values()) this.#reportReservation(reserved)
     this.#ledger.onChange((change) => this.#addressChanged(change))
     for (const { metadata } of caches.pools.values()) this.#poolQueue.add(metadata.name)
     for (const { ip } of this.#ledger.contested()) this.#claimQueue.add(ip)
@@ -338,9 +362,12 @@ export class Leadership {
   #reportConflict(pool: SpiderIpPool, message: string | undefined): void {
     const isKnown = pool.status?.conditions?.some((one) => one.message === message) === true
     if (message === undefined || isKnown) return
-    const { metadata } = pool
-    const subject = { apiVersion: `${spiderGroup}/${spiderVersion}`, kind: 'SpiderIPPool', metadata }
-    this.#context.events.event(subject, 'Warning', 'PoolOverlaps', message)
+    this.#context.events.event(
+      this.#subject('SpiderIPPool', pool.metadata),
+      'Warning',
+      'PoolOverlaps',
+      message,
+    )
   }
 
   async #reconcileMultus(key: string, signal: AbortSignal): Promise<undefined> {

@@ -19,7 +19,7 @@ import {
 } from './admission-review.ts'
 import { answerOf, badRequest, type Verdict } from './answer.ts'
 import { diffJson } from './json-patch.ts'
-import { multusWarnings } from './multus/later-release.ts'
+import { multusWarnings, renameWarnings } from './multus/later-release.ts'
 import { mutateMultusConfig } from './multus/mutate-multus.ts'
 import { attachmentNameOf, multusProblems } from './multus/validate-multus.ts'
 import { injectIntoPod } from './pods/inject-pod.ts'
@@ -150,7 +150,10 @@ function warningsFor(subject: OurObject): readonly string[] {
     case 'SpiderSubnet':
       return networkWarnings(subject.object)
     case 'SpiderMultusConfig':
-      return multusWarnings(subject.object)
+      return [
+        ...(subject.old === undefined ? [] : renameWarnings(subject.object, subject.old)),
+        ...multusWarnings(subject.object),
+      ]
     default:
       return []
   }

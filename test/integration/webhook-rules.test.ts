@@ -135,8 +135,8 @@ void test('every object of the public documents and of the fixtures is accepted,
     assert.equal(outcome.kind, 'accepted', `${what} (${stage}): ${JSON.stringify(outcome)}`)
 })
 
-/** Of a case while nobody was there: its pool. */
-function poolOf(rule: string, what: string): { readonly name: string; readonly ips: readonly string[] } {
+/** Of a case while nobody was there: its object. */
+function objectOf(rule: string, what: string): { readonly name: string; readonly ips: readonly string[] } {
   const run = runs.find(({ stage, item }) => stage === 'down' && item.rule === rule && item.what === what)
   const { name = '', spec } = run?.item.object ?? {}
   return { name, ips: (spec as { readonly ips?: readonly string[] } | undefined)?.ips ?? [] }
@@ -149,8 +149,13 @@ void suite('when the controller is back', () => {
     return found
   }
 
+  const eventsOf = async (name: string): Promise<readonly string[]> => {
+    const { items } = await cluster.api.listAll<EventObject>(resources.event, {}, never)
+    return items.filter(({ involvedObject }) => involvedObject.name === name).map(({ reason }) => reason)
+  }
+
   test('a pool that was stored meanwhile gets its finalizer, family and label', async () => {
-    const { name } = poolOf('P-01', 'a subnet, from which the family is read')
+    const { name } = objectOf('P-01', 'a subnet, from which the family is read')
     await until('the pool is mended', async () => (await read(name)).metadata.finalizers !== undefined)
     const { metadata, spec } = await read(name)
     assert.deepEqual(metadata.finalizers, ['spiderpool.spidernet.io'])
@@ -159,7 +164,7 @@ void suite('when the controller is back', () => {
   })
 
   test('a pool that took addresses of another meanwhile says so in its status, and in an Event', async () => {
-    const { name } = poolOf('P-09', 'addresses of another pool')
+    const { name } = objectOf('P-09', 'addresses of another pool')
     const conditionsOf = async () => (await read(name)).status?.conditions ?? []
     await until('the overlap is told', async () => (await conditionsOf()).length > 0)
     const [condition] = await conditionsOf()
@@ -169,16 +174,16 @@ void suite('when the controller is back', () => {
       condition?.message ?? '',
       /10\.\d+\.1\.5-10\.\d+\.1\.9 belong to SpiderIPPool "q-\d+", which is older.*take them out/,
     )
-    await until('the Event', async () => {
-      const { items } = await cluster.api.listAll<EventObject>(resources.event, {}, never)
-      return items.some(({ reason, involvedObject }) => {
-        return reason === 'PoolOverlaps' && involvedObject.name === name
-      })
-    })
+    await until('the Event', async () => (await eventsOf(name)).includes('PoolOverlaps'))
+  })
+
+  test('a reservation that cannot be read says so in an Event', async () => {
+    const { name } = objectOf('R-03', 'a range that runs backwards')
+    await until('the Event', async () => (await eventsOf(name)).includes('ReservationUnreadable'))
   })
 
   test('a pool with a range that runs backwards offers nothing, and says so', async () => {
-    const { name, ips } = poolOf('P-08', 'a range that runs backwards')
+    const { name, ips } = objectOf('P-08', 'a range that runs backwards')
     const messageOf = async () => (await read(name)).status?.conditions?.[0]?.message ?? ''
     await until('the range is told', async () => (await messageOf()) !== '')
     assert((await messageOf()).includes(ips[0] ?? '?'))

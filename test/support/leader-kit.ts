@@ -68,7 +68,7 @@ export class LeaderKit implements AsyncDisposable {
     // The replica passes on what the caches hear.
     caches.pods.onChange((old, now) => leadership.podChanged(old, now))
     caches.pools.onChange((old, now) => leadership.poolChanged(old, now))
-    caches.reservedIps.onChange(() => leadership.reservationsChanged())
+    caches.reservedIps.onChange((_old, now) => leadership.reservationsChanged(now))
     return new LeaderKit({ leadership, caches, events, client, term })
   }
 

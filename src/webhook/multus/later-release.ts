@@ -1,6 +1,15 @@
 import type { SpiderMultusConfig } from '../../api/index.ts'
+import { nadNameOf } from '../../network/index.ts'
 
 const wait = 'comes in a later release, and until then pods of this network do not start'
+
+/** An attachment that was made under another name is not taken from pods that may use it. */
+export function renameWarnings(config: SpiderMultusConfig, old: SpiderMultusConfig): readonly string[] {
+  const before = nadNameOf(old)
+  if (before === nadNameOf(config)) return []
+  const what = `metadata.annotations: NetworkAttachmentDefinition "${before}" of the name that was dropped stays`
+  return [`${what}: delete it when no pod uses it`]
+}
 
 /** What a SpiderMultusConfig asks for that is accepted, but not carried out by this release, and what to write instead. */
 export function multusWarnings({ spec }: SpiderMultusConfig): readonly string[] {

@@ -95,6 +95,16 @@ void test('an inject label goes with its annotation, one that was written by han
   assert.deepEqual(labelsOf({ kind, object: after, oldObject: after }), { [rdma]: 'fabric-a' })
 })
 
+void test('a network that loses its name says that the attachment of that name stays', () => {
+  const config = { cniType: 'macvlan', enableCoordinator: false, macvlan: parent }
+  const object = multus(config)
+  const oldObject = multus(config, { 'multus.spidernet.io/cr-name': 'left' })
+  const { warnings } = answer('mutate', { kind: 'SpiderMultusConfig', object, oldObject })
+  assert.deepEqual(warnings, [
+    'metadata.annotations: NetworkAttachmentDefinition "left" of the name that was dropped stays: delete it when no pod uses it',
+  ])
+})
+
 const warned: readonly (readonly [string, Case, readonly RegExp[]])[] = [
   [
     'the coordinator, which is on by default',
