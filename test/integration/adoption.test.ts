@@ -156,7 +156,7 @@ void test('a record alone: the pod keeps its address, and its first ADD names th
   })
 })
 
-void test('an endpoint alone: its address stays, its object becomes ours, and DEL of the pod’s uid frees it', async () => {
+void test('an endpoint alone: its address stays, its object lives on as ours, and DEL of the pod’s uid frees it', async () => {
   await reference.pool('endpoint', '10.21.0.0/16', ['10.21.0.1-10.21.0.1'])
   const uids = await reference.run([refPod('e1', '10.21.0.1', 'endpoint', 'endpoint')])
   const before = await endpointOf('e1')
@@ -164,19 +164,23 @@ void test('an endpoint alone: its address stays, its object becomes ours, and DE
   assert.equal((await entryOf('10.21.0.1'))?.adopted, 'endpoint')
   await newPod('e2', 'endpoint')
   assert.equal((await refusalOf(leader.add(`${ns}/e2`))).code, 100)
-  await waitFor('endpoint ours', 20_000, async () => {
-    const now = await endpointOf('e1')
-    assert.equal(now?.metadata.uid, before?.metadata.uid, 'it is the same object')
-    return now?.metadata.annotations?.[annotationKeys.endpointView] === undefined ? undefined : true
-  })
   const pod = { namespace: ns, name: 'e1', uid: uids.get(`${ns}/e1`) ?? '' }
   const del = { containerId: 'of-the-reference', ifName: 'eth0', reason: 'detach' as const, pod }
   await leader.leadership.release('node1', del, never)
   assert.notEqual(await entryOf('10.21.0.1'), undefined, 'its pod is alive: it is only detached')
   assert.equal((await entryOf('10.21.0.1'))?.adopted, undefined)
+  await asks(`${ns}/e1`, 'endpoint')
+  assert.deepEqual(await leader.add(`${ns}/e1`), ['10.21.0.1'], 'a sandbox that is made again gets it again')
+  const now = await endpointOf('e1')
+  assert.equal(now?.metadata.uid, before?.metadata.uid, 'it is the same object')
+  assert.equal(now?.status.current.ips[0]?.ipv4, '10.21.0.1/16')
   await reference.deletePod(`${ns}/e1`)
+  await leader.leadership.release('node1', { ...del, containerId: 'c-e1' }, never)
   await waitFor('freed', 20_000, async () => ((await entryOf('10.21.0.1')) === undefined ? true : undefined))
   assert.deepEqual(await leader.add(`${ns}/e2`), ['10.21.0.1'])
+  await waitFor('its endpoint gone', 20_000, async () =>
+    (await endpointOf('e1')) === undefined ? true : undefined,
+  )
 })
 
 void test('an address recorded for two pods goes to nobody new; both are named; the survivor gets it', async () => {

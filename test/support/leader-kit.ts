@@ -16,7 +16,6 @@ import {
 } from '../../src/kube/index.ts'
 
 const never = new AbortController().signal
-const pem = ['--tls-cert', 'unused', '--tls-key', 'unused', '--webhook-ca', 'unused']
 
 export interface LeaderOptions {
   readonly term: number
@@ -49,17 +48,13 @@ export class LeaderKit implements AsyncDisposable {
 
   static async start(kubeconfig: string, { term: number, wrap, logger }: LeaderOptions): Promise<LeaderKit> {
     const log = logger ?? (process.env['LEADER_LOG'] === undefined ? silentLogger : jsonLogger('debug'))
+    const options: ControllerOptions = parseControllerOptions(['--kubeconfig', kubeconfig], {}, 'test')
     const client = await adminClient(kubeconfig)
     const caches = openCaches(client, log)
     await caches.synced(AbortSignal.timeout(60_000))
     const api = wrap?.(client) ?? client
     const background = client.background()
     const events = createEventRecorder(background, { component: 'spiderpool-controller' }, systemClock, log)
-    const options: ControllerOptions = parseControllerOptions(
-      ['--kubeconfig', kubeconfig, ...pem],
-      {},
-      'test',
-    )
     const random = systemRandom
     const context = { options, api, background, caches, events, clock: systemClock, random, logger: log }
     const term = new AbortController()

@@ -131,7 +131,6 @@ void test('a sweep names the missing, the different and the orphaned, and rememb
   cluster.takeCalls()
   for (const name of ['right', 'changed', 'missing']) await cluster.view.reconcile(`default/${name}`, never)
   assert.deepEqual(cluster.takeCalls(), [
-    'create default/changed',
     'get SpiderEndpoint default/changed',
     'patch default/changed',
     'create default/missing',

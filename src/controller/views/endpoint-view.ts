@@ -5,7 +5,7 @@ import type { Logger } from '../../base/index.ts'
 import { ApiError, type KubeApi, type ObjectRef } from '../../kube/index.ts'
 import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
 import { type EndpointOwner, planCurrent, planEndpoint } from './plan-endpoint.ts'
-import { isOurEndpoint } from './view-marks.ts'
+import { endpointDigest, isOurEndpoint } from './view-marks.ts'
 
 /** Endpoints whose content is remembered, to save reads and repeated writes; some 150 bytes each. */
 const maxRemembered = 200_000
@@ -198,16 +198,20 @@ function markOf(current: SpiderEndpoint['status']['current'], isOwnerKnown: bool
   return hash * 2 + Number(isOwnerKnown)
 }
 
-/** The mark of an endpoint that shows what is held; undefined when it does not. */
+/**
+ * The mark of an endpoint that shows what is held; undefined when it does not. One that another allocator wrote is right when
+ * its addresses are: after an adoption of thousands nothing has to be written.
+ */
 function markIfRight(held: readonly OwnedAddress[], endpoint: SpiderEndpoint): number | undefined {
   const first = held[0]?.entry
   const { finalizers = [], ownerReferences = [], deletionTimestamp } = endpoint.metadata
   if (first === undefined || deletionTimestamp !== undefined) return undefined
   const current = planCurrent(held)
-  if (!isOurEndpoint(endpoint)) return undefined
-  if (!finalizers.includes(spiderFinalizer) || !isDeepStrictEqual(endpoint.status?.current, current)) {
-    return undefined
-  }
+  const shown = endpoint.status?.current
+  const isRight = isOurEndpoint(endpoint)
+    ? isDeepStrictEqual(shown, current)
+    : shown?.ips !== undefined && endpointDigest(shown) === endpointDigest(current)
+  if (!finalizers.includes(spiderFinalizer) || !isRight) return undefined
   return markOf(current, first.owner.kind === 'sticky' || ownerReferences.length > 0)
 }
 
