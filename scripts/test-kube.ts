@@ -1,5 +1,6 @@
 // `npm run test:kube`: the integration suite on a real control plane, and the table of both servers.
 // Last line: "N passed, N failed".
+import { spawnSync } from 'node:child_process'
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { controlPlaneBinaries } from '../test/support/control-plane/binaries.ts'
@@ -36,6 +37,12 @@ const names = files.map((file) => relative(root, file))
 const { lines, problems } = compareColumns(embedded ?? [], outcome.results, names)
 for (const line of lines) say(line)
 if (embedded !== undefined) failed.push(...problems)
+const rights = spawnSync(process.execPath, [join(import.meta.dirname, 'rights-report.ts')], {
+  encoding: 'utf8',
+})
+say(`${rights.stdout}${rights.stderr}`)
+if (rights.status !== 0) failed.push('each right is used, and no request is forbidden (see the report above)')
 for (const title of failed) say(`failed: ${title}`)
 process.exitCode = failed.length === 0 ? 0 : 1
-say(`${outcome.passed} passed, ${failed.length} failed`)
+const passed = outcome.passed + (rights.status === 0 ? 1 : 0)
+say(`${passed} passed, ${failed.length} failed`)
