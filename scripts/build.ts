@@ -8,10 +8,12 @@ import { emit } from './packing/emit.ts'
 import { writeEntries } from './packing/entry.ts'
 import { nativePrograms } from './packing/native.ts'
 import { ownTarget } from './packing/target.ts'
+import { setUpCompilers } from './setup.ts'
 
 const root = dirname(import.meta.dirname)
 const folder = join(root, 'build/js')
 const { files } = emit(join(root, 'src'), packedCli.entries, packedCli.without)
+setUpCompilers([ownTarget])
 rmSync(folder, { recursive: true, force: true })
 writeEntries(folder, [
   { kind: 'text', path: 'package.json', mode: 0o644, text: manifest(root) },

@@ -10,10 +10,12 @@ import { packedCli } from '../images/contents.ts'
 import { productEntries } from './packing/assemble.ts'
 import { writeEntries } from './packing/entry.ts'
 import { ownTarget, targetOf } from './packing/target.ts'
+import { setUpCompilers } from './setup.ts'
 
 const root = dirname(import.meta.dirname)
 const { values } = parseArgs({ options: { arch: { type: 'string' }, out: { type: 'string' } } })
 const target = values.arch === undefined ? ownTarget : targetOf(values.arch)
+setUpCompilers([target])
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
 const name = `spiderpoolctl-${version}-linux-${target.arch}`
 const archive = join(resolve(values.out ?? join(root, 'build')), `${name}.tar.gz`)

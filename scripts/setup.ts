@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { ownTarget, type Target } from './packing/target.ts'
 
 const root = dirname(import.meta.dirname)
 
@@ -17,6 +18,20 @@ const isOnPath = (name: string): boolean =>
   )
 const kubectl = (): boolean => process.env['KUBECTL'] !== undefined || isOnPath('kubectl')
 
+const ownCompiler: Need = {
+  what: 'a C compiler with a static C library',
+  isThere: () => isOnPath('cc') && existsSync('/usr/include/stdio.h'),
+  packages: ['gcc', 'libc6-dev'],
+}
+
+function crossCompiler({ arch, triple }: Target): Need {
+  return {
+    what: `a C compiler for ${arch}, with a static C library`,
+    isThere: () => isOnPath(`${triple}-gcc`) && existsSync(`/usr/${triple}/include/stdio.h`),
+    packages: [`gcc-${triple.replaceAll('_', '-')}`, `libc6-dev-${arch}-cross`],
+  }
+}
+
 const needs: readonly Need[] = [
   {
     what: 'the CNI plugins (macvlan and others)',
@@ -28,11 +43,7 @@ const needs: readonly Need[] = [
   { what: 'ping', isThere: () => isOnPath('ping'), packages: ['iputils-ping'] },
   { what: 'nft', isThere: () => isOnPath('nft'), packages: ['nftables'] },
   { what: 'kubectl', isThere: kubectl, packages: ['kubernetes-client'] },
-  {
-    what: 'a C compiler with a static C library',
-    isThere: () => isOnPath('cc') && existsSync('/usr/include/stdio.h'),
-    packages: ['gcc', 'libc6-dev'],
-  },
+  ownCompiler,
 ]
 
 /**
@@ -40,12 +51,21 @@ const needs: readonly Need[] = [
  * Ends the process with a message that says exactly what to install when it cannot.
  */
 export function setUpMachine(): void {
-  const missing = needs.filter(({ isThere }) => !isThere())
-  if (missing.length > 0) install(missing)
+  setUp(needs)
   const built = spawnSync(join(root, 'scripts/build-native.sh'), [], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   if (built.status !== 0) fail('the native programs were not built: see the compiler messages above')
+}
+
+/** Installs what building native programs for processors takes, in the same way. */
+export function setUpCompilers(targets: readonly Target[]): void {
+  setUp(targets.map((target) => (target.arch === ownTarget.arch ? ownCompiler : crossCompiler(target))))
+}
+
+function setUp(needed: readonly Need[]): void {
+  const missing = needed.filter(({ isThere }) => !isThere())
+  if (missing.length > 0) install(missing)
 }
 
 function install(missing: readonly Need[]): void {

@@ -14,7 +14,7 @@ import type { Target } from './target.ts'
 export function imageEntries(root: string, name: ImageName, target: Target): readonly Entry[] {
   return [
     ...Object.entries(folders).map(([path, mode]): Entry => ({ kind: 'folder', path, mode })),
-    { kind: 'link', path: '/var/run', to: '/run' },
+    { kind: 'link', path: '/var/run', to: '../run' },
     ...Object.entries(etcFiles).map(([path, text]): Entry => ({ kind: 'text', path, mode: 0o644, text })),
     ...libraryEntries(root, target),
     ...productEntries(root, images[name], target, '/app'),
