@@ -6,6 +6,7 @@ import { admissionFile, admissionMark, admissionText } from './admission-file.ts
 import { chartFiles, chartFilesFolder } from './chart-files.ts'
 import { crdFiles, crdFolder } from './crd-files.ts'
 import { limitsFile, limitsMark, limitsText } from './limits-file.ts'
+import { installFile, valuesMark, valuesText } from './values-table.ts'
 
 const root = dirname(import.meta.dirname)
 const folder = join(root, crdFolder)
@@ -22,6 +23,10 @@ for (const [path, text] of chart) {
   writeFileSync(file, text)
 }
 console.log(`wrote ${chart.size} files to ${chartFilesFolder}`)
+const install = join(root, installFile)
+const [before = ''] = readFileSync(install, 'utf8').split(valuesMark)
+writeFileSync(install, `${before}${valuesMark}\n\n${valuesText(root)}`)
+console.log(`wrote ${installFile}`)
 const limits = join(root, limitsFile)
 const [written = ''] = readFileSync(limits, 'utf8').split(limitsMark)
 writeFileSync(limits, `${written}${limitsMark}\n\n${limitsText()}`)

@@ -51,9 +51,14 @@ function uninstallCommand(cluster: ClusterPort, env: Env): Command {
       const namespace = textFlag(parsed, 'namespace') ?? env['SPIDERPOOL_NAMESPACE'] ?? 'kube-system'
       const removeData = parsed.flags['remove-data'] === true
       return withCluster({ cluster, env, parsed, signal }, async (api, deadline) => {
-        const left = await uninstall({ namespace, removeData }, api, (line) => terminal.print(line), deadline)
-        for (const line of left) terminal.note(`not done: ${line}`)
-        return left.length === 0 ? exitCodes.done : exitCodes.failed
+        const failed = await uninstall(
+          { namespace, removeData },
+          api,
+          (line) => terminal.print(line),
+          deadline,
+        )
+        for (const line of failed) terminal.note(`not done: ${line}`)
+        return failed.length === 0 ? exitCodes.done : exitCodes.failed
       })
     },
   }

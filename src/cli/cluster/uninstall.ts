@@ -42,7 +42,7 @@ const ourKinds: readonly Resource[] = [
  * Makes sure that nothing of ours blocks the cluster once the controller is gone: webhooks go first, the controller is stopped so
  * that it puts nothing back, and our finalizers are taken off. Finalizers of others are left alone. Safe to repeat.
  * @param report gets a line for each step
- * @returns what could not be done or is left, one line each; nothing is waited for without end
+ * @returns what could not be done, one line each; nothing is waited for without end. What others hold is only reported
  */
 export async function uninstall(
   options: UninstallOptions,
@@ -50,13 +50,15 @@ export async function uninstall(
   report: (line: string) => void,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const left: string[] = []
+  const failed: string[] = []
   const step = async (what: string, work: () => Promise<string>): Promise<void> => {
     try {
       report(`${what}: ${await work()}`)
     } catch (error) {
       signal.throwIfAborted()
-      left.push(`${what}: ${toError(error).message}`)
+      const text = `${what}: ${toError(error).message}`
+      if (error instanceof DefinitionKeptError) report(`left: ${text}`)
+      else failed.push(text)
     }
   }
   for (const resource of webhookConfigurationResources) {
@@ -69,11 +71,11 @@ export async function uninstall(
   for (const resource of ourKinds) {
     await step(resource.plural, () => letGo(resource, options.removeData, api, signal))
   }
-  if (!options.removeData) return left
+  if (!options.removeData) return failed
   for (const resource of ourKinds) {
     await step(`definition of ${resource.plural}`, () => removeDefinition(resource, api, signal))
   }
-  return left
+  return failed
 }
 
 async function stopController(namespace: string, api: KubeApi, signal: AbortSignal): Promise<string> {
