@@ -14,6 +14,7 @@ export interface LabPort {
       readonly kubeconfig?: string
       readonly port?: number
       readonly controllers?: number
+      readonly controllerFlags?: readonly string[]
     },
     report: (line: string) => void,
     signal: AbortSignal,
@@ -81,7 +82,8 @@ type DirOf = (parsed: ParsedArgs) => string
 function upCommand(lab: LabPort, dirFlag: FlagHelp, dirOf: DirOf): Command {
   const command = {
     name: 'lab up',
-    usage: '[--nodes a,b,c] [--controllers N] [--kubeconfig FILE] [--port N] [--dir DIR]',
+    usage:
+      '[--nodes a,b,c] [--controllers N] [--controller-flags=FLAGS] [--kubeconfig FILE] [--port N] [--dir DIR]',
     summary: 'Starts a lab on this machine: API server, controller, and simulated nodes with their agents',
     flags: [
       { name: 'nodes', value: 'a,b,c', text: `names of the nodes (${defaultNodes})` },
@@ -94,6 +96,11 @@ function upCommand(lab: LabPort, dirFlag: FlagHelp, dirOf: DirOf): Command {
         name: 'controllers',
         value: 'N',
         text: `replicas of the controller, of which one leads: 1 to ${maxControllers} (1)`,
+      },
+      {
+        name: 'controller-flags',
+        value: 'FLAGS',
+        text: 'further flags of the controller, with spaces between them, such as =--log-level=debug',
       },
       { name: 'port', value: 'N', text: 'port of the embedded API server (16443, or a free one)' },
       dirFlag,
@@ -110,12 +117,14 @@ function upCommand(lab: LabPort, dirFlag: FlagHelp, dirOf: DirOf): Command {
       const hint = 'leave one of them out: a port is for the embedded API server'
       throw new InvalidInputError('--port', port, 'does not go with --kubeconfig', hint)
     }
+    const controllerFlags = textFlag(parsed, 'controller-flags')?.split(' ')
     const options = {
       dir: dirOf(parsed),
       nodes,
       ...(kubeconfig === undefined ? {} : { kubeconfig }),
       ...(port === undefined ? {} : { port }),
       ...(controllers === undefined ? {} : { controllers }),
+      ...(controllerFlags === undefined ? {} : { controllerFlags }),
     }
     const started = await lab.up(options, (line) => terminal.note(`  ${line}`), signal)
     terminal.print(`The lab runs with nodes ${started.nodes.join(', ')}.`)

@@ -228,7 +228,9 @@ class Replica {
       handle: () =>
         Promise.resolve({ status: 200, body: metrics.text(), contentType: 'text/plain; version=0.0.4' }),
     }
-    return [server, await serveHttps({ ...options.metrics, routes: [numbers] }, logger)]
+    const second = await serveHttps({ ...options.metrics, routes: [numbers] }, logger)
+    logger.info('metrics served', { host: options.metrics.host, port: second.port })
+    return [server, second]
   }
 
   /**

@@ -37,6 +37,7 @@ export interface LabProgram {
   readonly apiPort: number
   /** One for each replica of the controller. */
   readonly controllerPorts: readonly number[]
+  readonly controllerFlags: readonly string[]
 }
 
 // Erasing the types of a source takes an engine of 30 MB that stays in the process. With its code in the cache, a process
@@ -100,6 +101,7 @@ function controllerSpec(lab: LabProgram, name: string, port: number): ChildSpec 
     ...['--namespace', systemNamespace],
     ...['--webhook-url', controllerUrl(port)],
     ...['--cluster-network', defaultNetwork],
+    ...lab.controllerFlags,
   ])
 }
 

@@ -42,6 +42,8 @@ export interface SupervisorOptions {
   readonly apiPort: number
   /** One for each replica of the controller. */
   readonly controllerPorts: readonly number[]
+  /** Further flags of each controller. */
+  readonly controllerFlags: readonly string[]
 }
 
 const apiBudgetMs = 60_000
@@ -91,6 +93,7 @@ class Supervisor {
       isExternal: options.kubeconfig !== undefined,
       apiPort: options.apiPort,
       controllerPorts: options.controllerPorts,
+      controllerFlags: options.controllerFlags,
     }
     this.#logger = logger
   }

@@ -24,6 +24,8 @@ export interface LabUpOptions {
   readonly port?: number
   /** Replicas of the controller; absent: 1. */
   readonly controllers?: number
+  /** Further flags of each controller. */
+  readonly controllerFlags?: readonly string[]
 }
 
 /** A lab that runs. */
@@ -72,6 +74,7 @@ export async function labUp(
     ...['--dir', paths.dir, '--nodes', options.nodes.join(',')],
     ...['--api-port', String(apiPort), '--controller-ports', controllerPorts.join(',')],
     ...(kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig]),
+    ...(options.controllerFlags ?? []).map((flag) => `--controller-flag=${flag}`),
   ])
   try {
     return await waitUntilRunning(paths, supervisor, report, signal)

@@ -85,7 +85,10 @@ export function parseWorldOptions(values: Values): WorldOptions {
 }
 
 /** Reads the flags of `lab-supervisor`. @throws {InvalidInputError} when one is missing or no port */
-export function parseSupervisorOptions(values: Values): SupervisorOptions {
+export function parseSupervisorOptions(
+  values: Values,
+  controllerFlags: readonly string[],
+): SupervisorOptions {
   const { kubeconfig } = values
   return {
     dir: required(values, 'dir'),
@@ -94,6 +97,7 @@ export function parseSupervisorOptions(values: Values): SupervisorOptions {
     controllerPorts: required(values, 'controller-ports')
       .split(',')
       .map((port) => portOf('controller-ports', port)),
+    controllerFlags,
     ...(typeof kubeconfig === 'string' ? { kubeconfig } : {}),
   }
 }
