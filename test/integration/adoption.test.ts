@@ -20,7 +20,7 @@ import { toRpcFailure } from '../../src/controller/allocator/errors.ts'
 import type { KubeClient } from '../../src/kube/index.ts'
 import { type BareServer, startBareServer } from '../support/bare-server.ts'
 import { runKilledLeader } from '../support/killed-leader.ts'
-import { adminClient, installKinds, LeaderKit, repeat } from '../support/leader-kit.ts'
+import { adminClient, controllerKubeconfig, installKinds, LeaderKit, repeat } from '../support/leader-kit.ts'
 import { ReferenceCluster, referenceEndpoint, textOf } from '../support/reference-cluster.ts'
 import { waitFor } from './lab-harness.ts'
 
@@ -31,6 +31,8 @@ const fixture = join(import.meta.dirname, '../../fixtures/reference-objects.yaml
 
 let server: BareServer
 let api: KubeClient
+/** Of the controller's account: it works with the rights of an installation, and no others. */
+let kubeconfig: string
 let reference: ReferenceCluster
 let term = 0
 
@@ -38,6 +40,7 @@ before(async () => {
   server = await startBareServer()
   api = await adminClient(server.kubeconfig)
   await installKinds(api)
+  kubeconfig = await controllerKubeconfig(server, api)
   reference = new ReferenceCluster(api)
   await reference.namespace(ns)
   await repeat(() =>
@@ -49,7 +52,7 @@ after(async () => {
   await server.close()
 })
 
-const lead = (): Promise<LeaderKit> => LeaderKit.start(server.kubeconfig, { term: ++term })
+const lead = (): Promise<LeaderKit> => LeaderKit.start(kubeconfig, { term: ++term })
 const poolOf = (name: string) => api.get<SpiderIpPool>(resources.ipPool, { name }, never)
 const endpointOf = (name: string) =>
   api.get<SpiderEndpoint>(resources.endpoint, { name, namespace: ns }, never)
@@ -420,7 +423,7 @@ void test('a leader that is killed in the middle of adoption: the next one ends 
   const pods = Array.from({ length: 6 }, (_, at) => refPod(`k${at}`, `10.29.${at}.1`, 'killed'))
   await reference.pool('killed', '10.29.0.0/16', ['10.29.0.1-10.29.9.254'])
   const uids = await reference.run(pods)
-  const done = await runKilledLeader(server.kubeconfig, ++term, 3)
+  const done = await runKilledLeader(kubeconfig, ++term, 3)
   assert.equal(done.signal, 'SIGKILL')
   const left = await Promise.all(pods.map(({ nics }) => entryOf(nics[0]?.ipv4[0] ?? '')))
   const adopted = left.filter((entry) => entry !== undefined).length

@@ -1,7 +1,8 @@
 // One time as leader in this process, over any API server: what the controller runs, without its HTTPS server and its lease.
-import { isIPv4 } from 'node:net'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { AllocateRequest, KubeObject, Resource } from '../../src/api/index.ts'
-import { crdManifests, resources } from '../../src/api/index.ts'
+import { accountOf, crdManifests, resources } from '../../src/api/index.ts'
 import { jsonLogger, type Logger, silentLogger, systemClock, systemRandom } from '../../src/base/index.ts'
 import { type Caches, openCaches } from '../../src/controller/caches.ts'
 import { Leadership } from '../../src/controller/leadership.ts'
@@ -14,7 +15,10 @@ import {
   KubeClient,
   loadKubeconfig,
 } from '../../src/kube/index.ts'
+import { createRights } from '../../src/lab/supervisor/lab-objects.ts'
+import type { BareServer } from './bare-server.ts'
 
+const namespace = 'kube-system'
 const never = new AbortController().signal
 
 export interface LeaderOptions {
@@ -101,6 +105,40 @@ export async function adminClient(kubeconfig: string): Promise<KubeClient> {
   return new KubeClient(await loadKubeconfig(kubeconfig), { logger: silentLogger })
 }
 
+/**
+ * Makes the controller's ServiceAccount with the rights of an installation, and a kubeconfig with its token.
+ * @returns its path, in the server's folder
+ */
+export async function controllerKubeconfig(server: BareServer, api: KubeApi): Promise<string> {
+  const metadata = { name: accountOf('controller'), namespace }
+  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata }
+  await unlessThere(api.create(resources.namespace, objectOf('Namespace', namespace), never))
+  await unlessThere(api.create(resources.serviceAccount, account, never))
+  await createRights(api, namespace, never)
+  const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${metadata.name}/token`
+  const asked = {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    spec: { expirationSeconds: 3600 },
+  }
+  const { status } = await api.request<{ status: { token: string } }>('POST', path, asked, never)
+  const config = JSON.parse(readFileSync(server.kubeconfig, 'utf8')) as { users: [{ user: object }] }
+  config.users[0].user = { token: status.token }
+  const file = join(server.dir, 'controller.kubeconfig')
+  writeFileSync(file, JSON.stringify(config), { mode: 0o600 })
+  return file
+}
+
+const objectOf = (kind: string, name: string): KubeObject => ({ apiVersion: 'v1', kind, metadata: { name } })
+
+async function unlessThere(creation: Promise<unknown>): Promise<void> {
+  try {
+    await creation
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 409) throw error
+  }
+}
+
 /** Installs our kinds, and waits until they are served. */
 export async function installKinds(api: KubeApi): Promise<void> {
   const manifests: readonly KubeObject[] = crdManifests()
@@ -139,6 +177,3 @@ export async function inParallel<T>(items: readonly T[], width: number, work: (i
   }
   await Promise.all(Array.from({ length: width }, run))
 }
-
-/** The member of an endpoint's NIC for an address of its family. */
-export const familyOf = (ip: string): 4 | 6 => (isIPv4(ip) ? 4 : 6)
