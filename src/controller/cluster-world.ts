@@ -40,7 +40,7 @@ export class ClusterWorld implements AllocatorWorld {
   readonly isStatefulSetSticky: boolean
   readonly installNamespace: string
   /** Filled by the adoption. */
-  readonly blockedPools = new Map<string, string>()
+  readonly blockedPools: Map<string, string> = new Map()
   readonly #api: KubeApi
   readonly #caches: Caches
   readonly #clusterNetwork: string

@@ -23,7 +23,12 @@ const good = {
     cleanGateway: false,
     budgetMs: 3000,
   },
-  '/v1/release': { containerId: 'c1', ifName: 'eth0', reason: 'detach' },
+  '/v1/release': {
+    containerId: 'c1',
+    ifName: 'eth0',
+    reason: 'detach',
+    pod: { namespace: 'default', name: 'web-1', uid: 'u1' },
+  },
   '/v1/check': { containerId: 'c1', ifName: 'eth0', ips: ['10.0.0.1'] },
   '/v1/node-report': { takenAtMs: 1, answeredMs: 0, alive: [{ containerId: 'c1', ifName: 'eth0' }] },
 } as const
@@ -97,6 +102,17 @@ const badValues: Readonly<Record<string, readonly unknown[]>> = {
     ['300.1.1.1'],
     Array(300).fill('10.0.0.1'),
   ],
+  pod: [
+    null,
+    7,
+    'default/web-1',
+    [],
+    {},
+    { namespace: 'default', name: 'web-1' },
+    { namespace: 'default', name: 'web-1', uid: 'a b' },
+    { namespace: 'a/b', name: 'web-1', uid: 'u' },
+    { namespace: 'default', name: 'Web', uid: 'u' },
+  ],
   alive: [
     undefined,
     null,
@@ -122,6 +138,7 @@ const kindOf: Readonly<Record<string, string>> = {
   defaultIpv6Pools: 'pools',
   ips: 'ips',
   alive: 'alive',
+  pod: 'pod',
 }
 const badBodies = [
   '',

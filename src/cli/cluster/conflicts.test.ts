@@ -57,6 +57,10 @@ void test('ip conflicts is content with a cluster where each address has one hol
   assert.equal(text, 'No address is contested, and all records can be read.')
 })
 
+const advice =
+  'Each is given to nobody new until one pod is left: delete the pod that should not have it, ' +
+  'or restart its sandbox, and it gets another address.'
+
 void test('ip conflicts names all holders of a contested address, what to do, and fails', async () => {
   const contested = holder('a', { claims: [holder('b', { adopted: 'endpoint', node: 'node2' })] })
   const { code, text } = await conflicts([blockOf({ '10.7.1.1': contested })], [])
@@ -66,7 +70,7 @@ void test('ip conflicts names all holders of a contested address, what to do, an
     `ADDRESS    ROLE        POD      UID     NODE    NIC    POOL   FOUND IN
 10.7.1.1   owner       race/a   uid-a   node1   eth0   p4     allocated
 10.7.1.1   claims it   race/b   uid-b   node2   eth0   p4     endpoint
-Each is given to nobody new until one pod is left: delete the pod that should not have it, or restart its sandbox, and it gets another address.`,
+${advice}`,
   )
 })
 
