@@ -91,6 +91,7 @@ class Replica {
     const { caches } = parts
     caches.pods.onChange((old, now) => this.#gate.leadership?.podChanged(old, now))
     caches.pools.onChange((old, now) => this.#gate.leadership?.poolChanged(old, now))
+    caches.subnets.onChange((_old, now) => this.#gate.leadership?.subnetChanged(now))
     caches.reservedIps.onChange((_old, now) => this.#gate.leadership?.reservationsChanged(now))
     caches.networkAttachments.onChange((old, now) =>
       this.#gate.leadership?.networkAttachmentChanged(old, now),

@@ -11,6 +11,7 @@ import {
   type SpiderIpPool,
   type SpiderMultusConfig,
   type SpiderReservedIp,
+  type SpiderSubnet,
   spiderGroup,
   spiderVersion,
 } from '../api/index.ts'
@@ -44,6 +45,7 @@ import type { ControllerOptions } from './options.ts'
 import { finalizePool } from './pool-finalizer.ts'
 import { mendPool } from './pools/mend-pool.ts'
 import type { PoolConflict } from './pools/pool-conflicts.ts'
+import { subnetConflict } from './pools/subnet-conflicts.ts'
 import { ClaimResolver } from './reclaim/claim-resolver.ts'
 import { NodeReports } from './reclaim/node-reports.ts'
 import { Reclaimer } from './reclaim/reclaimer.ts'
@@ -239,6 +241,14 @@ export class Leadership {
     for (const other of [...before.keys(), ...this.#conflicts.keys()]) this.#poolQueue.add(other)
   }
 
+  /** Two subnets that were created at once: admission saw neither. */
+  subnetChanged(now: SpiderSubnet | undefined): void {
+    const message = now === undefined ? undefined : subnetConflict(now, this.#context.caches.subnets.values())
+    if (now === undefined || message === undefined) return
+    const subject = this.#subject('SpiderSubnet', now.metadata)
+    this.#context.events.event(subject, 'Warning', 'SubnetOverlaps', message)
+  }
+
   reservationsChanged(now: SpiderReservedIp | undefined): void {
     this.#world.reservationsChanged()
     this.#reportReservation(now)
@@ -275,6 +285,7 @@ export class Leadership {
     const { caches, options } = this.#context
     this.#conflicts = this.#world.poolConflicts()
     for (const reserved of caches.reservedIps.values()) this.#reportReservation(reserved)
+    for (const subnet of caches.subnets.values()) this.subnetChanged(subnet)
     this.#ledger.onChange((change) => this.#addressChanged(change))
     for (const { metadata } of caches.pools.values()) this.#poolQueue.add(metadata.name)
     for (const { ip } of this.#ledger.contested()) this.#claimQueue.add(ip)

@@ -222,6 +222,18 @@ void suite('when the controller is back', () => {
     assert.equal((await cluster.post(path, '{')).status, 400)
   })
 
+  test('of two subnets that are made at once and overlap, at most one is without an Event', async () => {
+    const names = ['twin-c', 'twin-d']
+    const made = await Promise.all(
+      names.map((name) => cluster.create({ kind: 'SpiderSubnet', name, spec: { subnet: '10.10.0.0/16' } })),
+    )
+    if (made.some(({ kind }) => kind === 'refused')) return
+    await until('one of them is told', async () => {
+      const told = await Promise.all(names.map(eventsOf))
+      return told.filter((reasons) => reasons.includes('SubnetOverlaps')).length === 1
+    })
+  })
+
   test('of two pools that are made at once and overlap, at most one offers the addresses', async () => {
     const spec = { subnet: '10.9.0.0/16', ips: ['10.9.1.1-10.9.1.9'] }
     const made = await Promise.all(

@@ -37,6 +37,7 @@ export class RuleCluster {
   readonly #folder: string
   readonly #url: string
   readonly #port: number
+  #podUid = ''
   #stop: (() => Promise<void>) | undefined
 
   private constructor(server: BareServer, api: KubeClient, folder: string, port: number) {
@@ -75,6 +76,7 @@ export class RuleCluster {
       const object = { apiVersion: 'admissionregistration.k8s.io/v1', kind, metadata }
       await this.api.create(resource, object, never)
     }
+    await this.#makePod()
     const kinds = [resources.ipPool, resources.subnet, resources.reservedIp, resources.endpoint]
     const others = [resources.coordinator, resources.multusConfig, resources.ipBlock]
     for (const resource of [...kinds, ...others, resources.networkAttachmentDefinition]) {
@@ -83,6 +85,17 @@ export class RuleCluster {
         return true
       })
     }
+  }
+
+  /** The pod that has the addresses of the cases: they would be freed if there was none. */
+  async #makePod(): Promise<void> {
+    const pod: CaseObject = {
+      kind: 'Pod',
+      name: 'cart-0',
+      spec: { containers: [{ name: 'main', image: 'registry.example/x:1' }] },
+    }
+    const { metadata } = await this.api.create(resources.pod, manifestOf(pod), never)
+    this.#podUid = metadata.uid ?? ''
   }
 
   /** Starts the controller and waits until the API server asks it. */
@@ -99,7 +112,7 @@ export class RuleCluster {
       '--tls-ca',
       file('ca.crt'),
     ]
-    const more = ['--webhook-url', this.#url, '--lease-seconds', '5', '--log-level', 'error']
+    const more = ['--webhook-url', this.#url, '--lease-seconds', '60', '--log-level', 'error']
     const options = parseControllerOptions([...args, ...tls, ...more, ...flags], {}, 'rules')
     const stopping = new AbortController()
     const running = runController(options, silentLogger, stopping.signal)
@@ -186,7 +199,8 @@ export class RuleCluster {
   }
 
   create(object: CaseObject): Promise<Outcome> {
-    return outcomeOf(() => this.api.create(resourceOf(object.kind), manifestOf(object), never))
+    const manifest = manifestOf(object, this.#podUid)
+    return outcomeOf(() => this.api.create(resourceOf(object.kind), manifest, never))
   }
 }
 
@@ -240,24 +254,25 @@ function refOf({ kind, name }: CaseObject) {
   return namespaced.includes(kind) ? { namespace: 'default', name: real } : { name: real }
 }
 
-function manifestOf(object: CaseObject): KubeObject {
+/** @param podUid of the pod that has the addresses of a block */
+function manifestOf(object: CaseObject, podUid = ''): KubeObject {
   const { kind, metadata, spec } = object
   const { group, version } = resourceOf(kind)
   return {
     apiVersion: group === '' ? version : `${group}/${version}`,
     kind,
     metadata: { ...refOf(object), ...metadata },
-    spec: kind === 'SpiderIPBlock' ? blockSpec(object) : spec,
+    spec: kind === 'SpiderIPBlock' ? blockSpec(object, podUid) : spec,
   } as KubeObject
 }
 
 /** A block in full: cases say what they are about. */
-function blockSpec({ name, spec }: CaseObject): object {
+function blockSpec({ name, spec }: CaseObject, podUid: string): object {
   const { entries } = spec as { readonly entries: Readonly<Record<string, object>> }
   const whole = {
     nic: 'eth0',
-    owner: { kind: 'pod', uid: 'u' },
-    podUid: 'u',
+    owner: { kind: 'pod', uid: podUid },
+    podUid,
     node: 'node1',
     since: 1,
     grant: { prefixBits: 16 },

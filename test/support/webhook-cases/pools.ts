@@ -22,7 +22,7 @@ const subnet = (spec: object, status?: object): Given => ({
 const used: Given = {
   kind: 'SpiderIPBlock',
   name: '10.{n}.1.0/25',
-  spec: { entries: { '10.{n}.1.7': { pool: 'p-{n}', pod: 'shop/cart-0' } } },
+  spec: { entries: { '10.{n}.1.7': { pool: 'p-{n}', pod: 'default/cart-0' } } },
 }
 const accept = (rule: string, what: string, object: CaseObject, more: Partial<RuleCase> = {}): RuleCase => ({
   rule,
@@ -371,7 +371,7 @@ const changes: readonly RuleCase[] = [
   refuse(
     ['P-23', 'a pool that loses an address of a pod'],
     pool({ ...fine, ips: ['10.{n}.1.1-10.{n}.1.5'] }),
-    { webhook: ['spec.ips', 'no longer holds 10.{n}.1.7', 'pod "shop/cart-0" uses', 'keep the address'] },
+    { webhook: ['spec.ips', 'no longer holds 10.{n}.1.7', 'pod "default/cart-0" uses', 'keep the address'] },
     { old: pool(fine), given: [used] },
   ),
   accept('P-23', 'a pool that loses free addresses', pool({ ...fine, ips: ['10.{n}.1.7'] }), {
@@ -387,7 +387,7 @@ const changes: readonly RuleCase[] = [
       webhook: [
         'SpiderIPPool "p-{n}"',
         'in use',
-        '10.{n}.1.7 by pod "shop/cart-0"',
+        '10.{n}.1.7 by pod "default/cart-0"',
         'delete those pods first',
       ],
       code: 403,

@@ -15,7 +15,7 @@ const reserved = (spec: object): CaseObject => ({ kind: 'SpiderReservedIP', name
 const used: Given = {
   kind: 'SpiderIPBlock',
   name: '10.{n}.1.0/25',
-  spec: { entries: { '10.{n}.1.7': { pool: 'q-{n}', pod: 'shop/cart-0' } } },
+  spec: { entries: { '10.{n}.1.7': { pool: 'q-{n}', pod: 'default/cart-0' } } },
 }
 const holds = (ips: string) => ({ controlledIPPools: `{"q-{n}":{"ips":["${ips}"]}}` })
 
@@ -146,7 +146,7 @@ const ofSubnets: readonly RuleCase[] = [
       webhook: [
         'SpiderSubnet "s-{n}"',
         'in use',
-        '10.{n}.1.7 by pod "shop/cart-0"',
+        '10.{n}.1.7 by pod "default/cart-0"',
         'delete those pods first',
       ],
       code: 403,
