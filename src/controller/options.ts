@@ -70,7 +70,7 @@ const flags = {
 } as const
 
 /** Text for `--help`. */
-export const controllerUsage = `Usage: controller --kubeconfig FILE | --in-cluster
+export const controllerUsage: string = `Usage: controller --kubeconfig FILE | --in-cluster
   --listen HOST:PORT       HTTPS address for agents, webhooks and probes (127.0.0.1:5722)
 ${tlsUsage}  --metrics-listen HOST:PORT  plain HTTP address of /metrics (none)
   --webhook-url URL        where the API server and agents reach this replica (https://HOST:PORT)

@@ -12,7 +12,7 @@ export const podInjectFlags = {
 } as const
 
 /** Text for `--help`. */
-export const podInjectUsage = `\
+export const podInjectUsage: string = `\
   --pod-resource-inject    give pods the networks and resources that they or their namespace ask for
   --inject-exclude NS,...  namespaces whose pods are left alone, besides kube-system and --namespace
                            (${podInjectFlags['inject-exclude'].default})
