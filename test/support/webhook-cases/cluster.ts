@@ -21,7 +21,7 @@ import { type BareServer, startBareServer } from '../bare-server.ts'
 import type { CaseObject, Given, RuleCase } from './rule-case.ts'
 
 const never = new AbortController().signal
-const waitMs = 20_000
+const waitMs = 60_000
 const namespaced: readonly string[] = ['SpiderMultusConfig', 'NetworkAttachmentDefinition', 'Pod']
 /** Cases that are carried out at once. */
 const concurrency = 16
