@@ -67,8 +67,8 @@ const watched: readonly Verb[] = ['list', 'watch']
 const controller: AccessRights = {
   cluster: [
     may(read, resources.pod),
-    may(read, resources.node),
-    may(read, resources.namespace),
+    may(watched, resources.node),
+    may(watched, resources.namespace),
     may(['create', 'patch'], resources.event),
     // What a pod belongs to.
     may(['get'], resources.replicaSet),

@@ -15,7 +15,7 @@ import {
   type Workload,
 } from '../api/index.ts'
 import { parseJson } from '../base/index.ts'
-import type { KubeApi, KubeCache } from '../kube/index.ts'
+import { findByName, type KubeApi, type KubeCache } from '../kube/index.ts'
 import {
   configOfNad,
   defaultNetworkAnnotation,
@@ -105,7 +105,7 @@ export class ClusterWorld implements AllocatorWorld {
     name: string,
     signal: AbortSignal,
   ): Promise<T | undefined> {
-    return cache.get({ name }) ?? (await this.#api.get<T>(resource, { name }, signal))
+    return cache.get({ name }) ?? (await findByName<T>(this.#api, resource, { name }, signal))
   }
 
   networksOf(pod: Pod): PodNetworks {

@@ -21,6 +21,7 @@ export {
   type EventSource,
   type EventSubject,
 } from './event-recorder.ts'
+export { findByName } from './find-by-name.ts'
 export type {
   CacheStats,
   KubeApi,

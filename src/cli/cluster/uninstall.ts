@@ -8,7 +8,7 @@ import {
   webhookConfigurationResources,
 } from '../../api/index.ts'
 import { OperationError, systemClock, toError } from '../../base/index.ts'
-import { ApiError, type KubeApi, type ObjectRef } from '../../kube/index.ts'
+import { ApiError, findByName, type KubeApi, type ObjectRef } from '../../kube/index.ts'
 
 /** What is to be removed, beside what the package manager removes by itself. */
 export interface UninstallOptions {
@@ -132,25 +132,9 @@ async function release(
     } catch (error) {
       if (isNotFound(error)) return
       if (!(error instanceof ApiError) || error.status !== 409 || attempt === attempts) throw error
-      object = await readAgain(resource, refOf(object), api, signal)
+      object = await findByName(api, resource, refOf(object), signal)
     }
   }
-}
-
-/** By a list of one: the uninstaller has no other need to get objects. */
-async function readAgain(
-  resource: Resource,
-  { name, namespace }: ObjectRef,
-  api: KubeApi,
-  signal: AbortSignal,
-): Promise<KubeObject | undefined> {
-  const query = { fieldSelector: `metadata.name=${name}`, limit: 1 }
-  const { items } = await api.list(
-    resource,
-    namespace === undefined ? query : { ...query, namespace },
-    signal,
-  )
-  return items[0]
 }
 
 /** A definition goes when no object is left: one whose objects others hold would hang, and block the next installation. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BlockOwner, KubeObject, Node, Pod, Resource, SpiderIpPool } from '../../api/index.ts'
 import { silentLogger } from '../../base/index.ts'
-import type { KubeApi } from '../../kube/index.ts'
+import type { KubeApi, ListOptions } from '../../kube/index.ts'
 import { Ledger, MemoryBlockStore, reservedOf } from '../../ledger/index.ts'
 import { NodeReports } from './node-reports.ts'
 import { Reclaimer } from './reclaimer.ts'
@@ -37,15 +37,20 @@ class World {
 
   private constructor(ledger: Ledger) {
     this.ledger = ledger
-    const api: Pick<KubeApi, 'get'> = {
+    const api: Pick<KubeApi, 'get' | 'list'> = {
       get: <T extends KubeObject>(
         { kind }: Resource,
         { namespace, name }: { namespace?: string; name: string },
       ) => {
         const key = namespace === undefined ? name : `${namespace}/${name}`
         this.reads.push(`${kind} ${key}`)
-        const found = kind === 'Pod' ? this.pods.get(key) : this.nodes.get(key)
-        return Promise.resolve(found as T | undefined)
+        return Promise.resolve(this.pods.get(key) as T | undefined)
+      },
+      list: <T extends KubeObject>({ kind }: Resource, { fieldSelector = '' }: ListOptions) => {
+        const name = fieldSelector.replace('metadata.name=', '')
+        this.reads.push(`${kind} ${name}`)
+        const found = this.nodes.get(name)
+        return Promise.resolve({ items: (found === undefined ? [] : [found]) as T[], resourceVersion: '1' })
       },
     }
     this.reclaimer = new Reclaimer({

@@ -1,6 +1,6 @@
 import { isAlive, type Node, type Pod, resources } from '../../api/index.ts'
 import type { Clock, Logger } from '../../base/index.ts'
-import type { KubeApi, ObjectRef } from '../../kube/index.ts'
+import { findByName, type KubeApi, type ObjectRef } from '../../kube/index.ts'
 import { attachmentsOf, type Ledger, type OwnedAddress } from '../../ledger/index.ts'
 import type { NodeReports } from './node-reports.ts'
 import { type PodFinding, planReclaim, type SandboxEvidence, type Verdict } from './plan-reclaim.ts'
@@ -149,7 +149,7 @@ export class Reclaimer {
   /** A node whose object was removed, or that is marked out of service, is declared dead by an administrator or the cloud. */
   async #isFenced(name: string, signal: AbortSignal): Promise<boolean> {
     if (!isDeclaredDead(this.#ports.findNode(name))) return false
-    return isDeclaredDead(await this.#ports.api.get<Node>(resources.node, { name }, signal))
+    return isDeclaredDead(await findByName<Node>(this.#ports.api, resources.node, { name }, signal))
   }
 }
 
