@@ -195,6 +195,19 @@ void test('a failed ADD gives back what it took, and passes on the code of the a
   assert.deepEqual(readdirSync(kit.options.journalDir), [])
 })
 
+void test('DEL of a container that another allocator served says whose it is, as far as the runtime does', async () => {
+  const unknown = container('of-the-reference')
+  assert.equal((await kit.call('spiderpool', 'DEL', ipamConfig(), unknown)).exitCode, 0)
+  const release = { containerId: 'of-the-reference', ifName: 'eth0', reason: 'detach' }
+  const pod = { namespace: 'default', name: 'web-1', uid: 'uid-web-1' }
+  assert.deepEqual(kit.allocator.releases.at(-1), { ...release, pod })
+  for (const args of ['', 'K8S_POD_NAMESPACE=default;K8S_POD_NAME=Not/A/Name;K8S_POD_UID=u']) {
+    const badly = { ...unknown, CNI_ARGS: args }
+    assert.equal((await kit.call('spiderpool', 'DEL', ipamConfig(), badly)).exitCode, 0)
+    assert.deepEqual(kit.allocator.releases.at(-1), release)
+  }
+})
+
 void test('ADD into the namespace of the node, or into none, is code 8 before the allocator is asked', async () => {
   for (const netns of ['/netns/host', '/etc/hostname']) {
     const outcome = await kit.call('spiderpool', 'ADD', ipamConfig(), { CNI_NETNS: netns })

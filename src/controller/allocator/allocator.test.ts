@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type {
   AllocateRequest,
+  BlockEntry,
   Namespace,
   Node,
   Pod,
@@ -338,4 +339,56 @@ void test('CHECK confirms what is recorded for the sandbox, and nothing else', a
   ask(['10.6.168.151'])
   assert.throws(() => ask(['10.6.168.152']), /Cannot confirm address 10.6.168.152 of eth0/)
   assert.throws(() => ask(['nonsense']), /Cannot confirm address nonsense/)
+})
+
+const adoptedEntry = (uid: string, more: Partial<BlockEntry> = {}): BlockEntry => ({
+  pool: 'p4',
+  nic: '',
+  owner: { kind: 'pod', uid },
+  pod: 'default/web-1',
+  podUid: uid,
+  node: 'node1',
+  since: 1,
+  grant: { prefixBits: 16 },
+  adopted: 'record',
+  ...more,
+})
+
+void test('the first DEL of the pod’s uid matches what was adopted; of another uid, node or NIC it does not', async () => {
+  const { world, ledger, allocator } = await kit()
+  world.addPod('web-1', 'u1', { deletionTimestamp: '2026-01-01T00:00:00Z' })
+  const ip = '10.6.168.151'
+  await ledger.takeIn([{ ip, holders: [adoptedEntry('u1', { nic: 'eth0' })] }], never)
+  const pod = { namespace: 'default', name: 'web-1', uid: 'u1' }
+  await allocator.release('node1', { ...detach('old'), pod: { ...pod, uid: 'u0' } }, never)
+  await allocator.release('node1', { ...detach('old', 'net1'), pod }, never)
+  await allocator.release('node1', detach('old'), never)
+  assert.equal(ledger.entry(ip)?.adopted, 'record')
+  assert.equal((await failureOf(allocator.release('node2', { ...detach('old'), pod }, never))).code, 105)
+  await allocator.release('node1', { ...detach('old'), pod }, never)
+  assert.equal(ledger.entry(ip), undefined, 'the pod is terminating: freed at once')
+})
+
+void test('a pod that gets a new sandbox gives up its claim on the address of another', async () => {
+  const { world, ledger, allocator } = await kit()
+  world.addPod('web-1', 'u1')
+  const ip = '10.6.168.151'
+  const other = adoptedEntry('u2', { pod: 'default/web-2' })
+  await ledger.takeIn([{ ip, holders: [other, adoptedEntry('u1')] }], never)
+  const { ips } = await allocator.allocate('node1', requestOf('web-1'), never)
+  assert.equal(ips[0]?.address, '10.6.168.152/16')
+  assert.equal(ledger.entry(ip)?.claims, undefined)
+})
+
+void test('a pool whose records cannot be read gives nothing new, and says why', async () => {
+  const { world, allocator } = await kit()
+  world.addPod('web-1', 'u1')
+  world.addPod('web-2', 'u2')
+  await allocator.allocate('node1', requestOf('web-1'), never)
+  world.blockedPools.set('p4', 'status.allocatedIPs is not JSON')
+  const { code, msg } = await failureOf(allocator.allocate('node1', requestOf('web-2'), never))
+  assert.equal(code, 101)
+  assert.match(msg, /p4: unreadable records: status\.allocatedIPs is not JSON/)
+  const again = await allocator.allocate('node1', requestOf('web-1'), never)
+  assert.equal(again.ips[0]?.address, '10.6.168.151/16', 'who has an address keeps it')
 })
