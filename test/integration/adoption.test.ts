@@ -1,7 +1,10 @@
 // A cluster that the reference project ran on, and what the leader makes of it.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text as textFrom } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { parseAllDocuments } from 'yaml'
 import {
@@ -27,6 +30,7 @@ import { waitFor } from './lab-harness.ts'
 const never = new AbortController().signal
 const ns = 'race'
 const workload = { kind: 'Deployment', name: 'web' }
+const ctl = join(import.meta.dirname, '../../src/bin/spiderpoolctl.ts')
 const fixture = join(import.meta.dirname, '../../fixtures/reference-objects.yaml')
 
 let server: BareServer
@@ -96,6 +100,15 @@ const refPod = (name: string, ip: string, pool: string, parts: 'both' | 'record'
   parts,
   nics: [{ name: 'eth0', ipv4: [ip, pool] as const }],
 })
+
+/** Runs the operator's command line. */
+async function runCtl(
+  ...args: readonly string[]
+): Promise<{ readonly code: unknown; readonly text: string }> {
+  const child = spawn(process.execPath, [ctl, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [text, [code]] = await Promise.all([textFrom(child.stdout), once(child, 'exit')])
+  return { code, text }
+}
 
 async function refusalOf(work: Promise<unknown>) {
   try {
@@ -215,6 +228,10 @@ void test('an address recorded for two pods goes to nobody new; both are named; 
       return true
     })
   }
+  const conflicts = await runCtl('ip', 'conflicts', '--kubeconfig', server.kubeconfig)
+  assert.equal(conflicts.code, 1)
+  assert.match(conflicts.text, /^10\.22\.0\.1 +owner +race\/d1 .* record$/m)
+  assert.match(conflicts.text, /^10\.22\.0\.1 +claims it +race\/d2 .* endpoint$/m)
   await reference.deletePod(`${ns}/d1`)
   await waitFor('the survivor owns it', 30_000, async () => {
     const now = await entryOf('10.22.0.1')
