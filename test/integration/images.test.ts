@@ -202,3 +202,21 @@ void test('the packed command line runs from its archive, through a link, withou
   assert.equal(status.status, 1, status.stderr)
   assert.match(status.stdout + status.stderr, /no lab/i)
 })
+
+void test('a lab comes up and goes down by the packed command line alone', () => {
+  const link = join(scratch, 'machine/spiderpoolctl')
+  const dir = join(scratch, 'lab')
+  const lab = (...args: readonly string[]) =>
+    spawnSync(link, ['lab', ...args, '--dir', dir], {
+      encoding: 'utf8',
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+      timeout: 120_000,
+    })
+  const up = lab('up', '--nodes', 'node-a')
+  const status = lab('status')
+  const down = lab('down')
+  assert.equal(up.status, 0, up.stderr)
+  assert.equal(status.status, 0, status.stdout)
+  assert.match(status.stdout, /agent-node-a/)
+  assert.equal(down.status, 0, down.stderr)
+})
