@@ -17,6 +17,8 @@ export interface Mount {
 
 export interface ContainerOptions {
   readonly rootfs: string
+  /** Network namespace; absent: the machine's. */
+  readonly netns?: string
   /** `UID:GID`. */
   readonly user: string
   readonly hostname: string
@@ -47,9 +49,10 @@ const startBudgetMs = 10_000
 export async function startContainer(options: ContainerOptions): Promise<Container> {
   const scratch = mkdtempSync(join(tmpdir(), 'spiderpool-container-'))
   const namespaces = ['--mount', '--propagation=slave', '--pid', '--uts', '--ipc', '--fork', '--kill-child']
-  const child = spawn('unshare', [...namespaces, 'sh', '-eu', '-c', scriptOf(scratch, options)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const unshare = ['unshare', ...namespaces, 'sh', '-eu', '-c', scriptOf(scratch, options)]
+  const enter = options.netns === undefined ? [] : ['nsenter', `--net=${options.netns}`]
+  const [program = '', ...args] = [...enter, ...unshare]
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8')
@@ -58,7 +61,7 @@ export async function startContainer(options: ContainerOptions): Promise<Contain
     })
   }
   const ended = once(child, 'close').then(([code]) => {
-    rmSync(scratch, { recursive: true })
+    rmSync(scratch, { recursive: true, force: true })
     return typeof code === 'number' ? code : -1
   })
   const pid = await programOf(child, options.command[0] ?? '').catch(async (error: unknown) => {
