@@ -95,19 +95,23 @@ async function createRolesOf(
 ): Promise<void> {
   const name = accountOf(account)
   const { cluster, namespace: own } = accessRights[account]
-  await bindRole(api, { kind: 'ClusterRole', metadata: { name } }, cluster, namespace, signal)
+  const everywhere = { kind: 'ClusterRole', metadata: { name }, rules: cluster } as const
+  await bindRole(api, everywhere, namespace, signal)
   if (own.length === 0) return
-  await bindRole(api, { kind: 'Role', metadata: { name, namespace } }, own, namespace, signal)
+  await bindRole(api, { kind: 'Role', metadata: { name, namespace }, rules: own }, namespace, signal)
 }
 
 async function bindRole(
   api: KubeApi,
-  role: { readonly kind: 'ClusterRole' | 'Role'; readonly metadata: ObjectRef },
-  rules: readonly AccessRule[],
+  role: {
+    readonly kind: 'ClusterRole' | 'Role'
+    readonly metadata: ObjectRef
+    readonly rules: readonly AccessRule[]
+  },
   accountNamespace: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { kind, metadata } = role
+  const { kind, metadata, rules } = role
   const { name } = metadata
   const at = (of: string): Resource => ({
     group: rbacGroup,
