@@ -28,11 +28,11 @@ export function mutatePool(pool: SpiderIpPool, world: WebhookWorld): SpiderIpPoo
   return owned === undefined ? labelled : withCanonicalRanges(owned)
 }
 
-/** spec/webhooks.md §4. */
+/** spec/webhooks.md §4, without the finalizer: nothing of ours has to be done before a subnet goes. */
 export function mutateSubnet(subnet: SpiderSubnet): SpiderSubnet {
   if (subnet.metadata.deletionTimestamp !== undefined) return subnet
-  const labelled = withFamilyAndLabel(withFinalizer(subnet), labelKeys.subnetCidr)
-  return labelled === undefined ? withFinalizer(subnet) : withCanonicalRanges(labelled)
+  const labelled = withFamilyAndLabel(subnet, labelKeys.subnetCidr)
+  return labelled === undefined ? subnet : withCanonicalRanges(labelled)
 }
 
 /** spec/webhooks.md §5: neither finalizer nor label. */
@@ -55,7 +55,7 @@ export function networkWarnings(object: Network): readonly string[] {
 }
 
 /** Adds the finalizer, once. */
-export function withFinalizer<T extends { readonly metadata: Network['metadata'] }>(object: T): T {
+function withFinalizer<T extends { readonly metadata: Network['metadata'] }>(object: T): T {
   const finalizers = object.metadata.finalizers ?? []
   if (finalizers.includes(spiderFinalizer)) return object
   return { ...object, metadata: { ...object.metadata, finalizers: [...finalizers, spiderFinalizer] } }

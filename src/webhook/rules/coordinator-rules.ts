@@ -7,7 +7,6 @@ import {
 } from '../../address/index.ts'
 import type { SpiderCoordinator } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
-import { withFinalizer } from '../pool/mutate-network.ts'
 import { invalid, notSupported, type Problem } from '../problem.ts'
 
 /** Settings of the coordinator plugin, cluster-wide or of one network. */
@@ -17,7 +16,7 @@ const cidrTypes = ['auto', 'cluster', 'calico', 'cilium', 'none']
 const macPrefixPattern = /^[0-9a-fA-F]{2}:[0-9a-fA-F]{2}$/
 const evenFirstByte = /^[0-9a-fA-F][02468aceACE]/
 
-/** spec/webhooks.md §6, mutation. */
+/** spec/webhooks.md §6, mutation, without the finalizer: nothing of ours has to be done before a coordinator goes. */
 export function mutateCoordinator(coordinator: SpiderCoordinator): SpiderCoordinator {
   const filled = { ...coordinator, spec: withDefaults(coordinator.spec) }
   if (coordinator.metadata.deletionTimestamp !== undefined || filled.spec.podCIDRType === undefined)
@@ -31,7 +30,7 @@ export function mutateCoordinator(coordinator: SpiderCoordinator): SpiderCoordin
         ? {}
         : { policyRoutes: policyRoutes.map((route) => ({ ...route, dst: prefixText(route.dst) })) }),
     }
-    return withFinalizer({ ...filled, spec })
+    return { ...filled, spec }
   } catch (error) {
     // Validation names what is wrong; a mutation never refuses.
     if (error instanceof InvalidInputError) return filled
