@@ -6,7 +6,7 @@ import { dirname, join, relative } from 'node:path'
 import { controlPlaneBinaries } from '../test/support/control-plane/binaries.ts'
 import { compareColumns } from './server-columns.ts'
 import { setUpMachine } from './setup.ts'
-import { apiServerTestFiles, readColumn, runTests, writeColumn } from './test-runner.ts'
+import { apiServerTestFiles, readColumn, runIntegrationTests, writeColumn } from './test-runner.ts'
 
 const root = dirname(import.meta.dirname)
 const budgetMs = 40 * 60_000
@@ -19,8 +19,7 @@ const files = await apiServerTestFiles(root)
 const auditDir = join(root, 'build', 'audit')
 await rm(auditDir, { recursive: true, force: true })
 await mkdir(auditDir, { recursive: true })
-const outcome = await runTests('on a real API server', files, {
-  concurrency: 1,
+const outcome = await runIntegrationTests('on a real API server', files, {
   budgetMs,
   env: {
     SPIDERPOOL_TEST_SERVER: 'real',

@@ -60,6 +60,31 @@ export async function apiServerTestFiles(root: string): Promise<readonly string[
   return found
 }
 
+/**
+ * Runs integration tests: first those without a lab, two files at a time, then the others one by one. A lab has many processes, and
+ * what its tests measure and wait for takes the whole machine.
+ * @param options of each of the two parts; its `concurrency` is decided here
+ */
+export async function runIntegrationTests(
+  name: string,
+  files: readonly string[],
+  options: Omit<RunOptions, 'concurrency'>,
+): Promise<Outcome> {
+  const alone = new Set<string>()
+  for (const file of files) {
+    if (/lab-harness\.ts'|quickstart\.ts'/.test(await readFile(file, 'utf8'))) alone.add(file)
+  }
+  const first = files.filter((file) => !alone.has(file))
+  const together = await runTests(`${name}, without labs`, first, { ...options, concurrency: 2 })
+  const others = await runTests(`${name}, in labs`, [...alone], { ...options, concurrency: 1 })
+  return {
+    passed: together.passed + others.passed,
+    failed: [...together.failed, ...others.failed],
+    skipped: [...together.skipped, ...others.skipped],
+    results: [...together.results, ...others.results],
+  }
+}
+
 /** Runs test files, each in a process of its own, and prints what failed or was not run. */
 export async function runTests(
   name: string,

@@ -4,7 +4,13 @@ import { dirname } from 'node:path'
 import { whyNoControlPlane } from '../test/support/control-plane/binaries.ts'
 import { staticChecks } from './check.ts'
 import { setUpMachine } from './setup.ts'
-import { integrationTestFiles, runTests, unitTestFiles, writeColumn } from './test-runner.ts'
+import {
+  integrationTestFiles,
+  runIntegrationTests,
+  runTests,
+  unitTestFiles,
+  writeColumn,
+} from './test-runner.ts'
 
 const root = dirname(import.meta.dirname)
 const staticCheckCount = 6
@@ -17,9 +23,7 @@ const unit = await runTests('unit', await unitTestFiles(root), {
   concurrency: 2,
   budgetMs: unitBudgetMs,
 })
-// One at a time: they share the kernel, and what they measure.
-const integration = await runTests('integration', await integrationTestFiles(root), {
-  concurrency: 1,
+const integration = await runIntegrationTests('integration', await integrationTestFiles(root), {
   budgetMs: integrationBudgetMs,
 })
 await writeColumn(root, 'embedded', integration.results)
