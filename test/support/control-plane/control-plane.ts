@@ -45,10 +45,25 @@ export function controlPlaneUp(dir: string, options: ControlPlaneOptions = {}): 
   throw new Error(`The control plane in ${dir} did not come up:\n${logs}`)
 }
 
-/** Stops it; the folder stays. */
+/** Stops it, also what a supervisor that was killed has left; the folder stays. @throws when something goes on running */
 export function controlPlaneDown(dir: string): void {
   const state = readState(dir)
-  if (state !== undefined) end(state.supervisor)
+  if (state === undefined) return
+  end(state.supervisor)
+  // A process id may have been given to a stranger meanwhile.
+  const left = Object.entries(state.pids).filter(([name, pid]) => isAlive(pid) && isProgram(pid, name))
+  for (const [, pid] of left) process.kill(pid, 'SIGKILL')
+  sleepMs(left.length === 0 ? 0 : pollMs)
+  const running = left.filter(([, pid]) => isAlive(pid)).map(([name, pid]) => `${name} (${pid})`)
+  if (running.length > 0) throw new Error(`The control plane in ${dir} goes on: ${running.join(', ')}`)
+}
+
+function isProgram(pid: number, name: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0]?.endsWith(`/${name}`) === true
+  } catch {
+    return false
+  }
 }
 
 /** What runs in `dir` now: process ids change when something died and was started again. */
@@ -58,11 +73,10 @@ export function readState(dir: string): ControlPlaneState | undefined {
 }
 
 function end(pid: number): void {
+  if (!isAlive(pid)) return
+  process.kill(pid, 'SIGTERM')
   const untilMs = performance.now() + downBudgetMs
-  while (isAlive(pid) && performance.now() < untilMs) {
-    process.kill(pid, 'SIGTERM')
-    sleepMs(pollMs)
-  }
+  while (isAlive(pid) && performance.now() < untilMs) sleepMs(pollMs)
 }
 
 /** A child that ended and was not waited for yet is a zombie: it does not live. */

@@ -37,7 +37,7 @@ export async function runControlPlane(
   const keys = await writeKeys(dir, url, host)
   const supervisor = new Supervisor({ dir, bin, url, keys })
   const stop = Promise.withResolvers<void>()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.resolve())
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.resolve())
   const [first, second, ...others] = processesOf({ dir, host, ports, keys, auditLog })
   for (const process of [first, second]) if (process !== undefined) supervisor.start(process)
   const isUp = supervisor.until('/readyz').then(async () => {
