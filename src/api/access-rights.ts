@@ -78,7 +78,9 @@ const controller: AccessRights = {
     may(['get'], resources.virtualMachineInstance),
     may([...read, 'patch'], resources.ipPool),
     may(['patch'], resources.ipPool, { subresource: 'status' }),
-    may(watched, resources.subnet),
+    // To take away the finalizer that the reference project gave them.
+    may([...watched, 'patch'], resources.subnet),
+    may([...watched, 'patch'], resources.coordinator),
     may(watched, resources.reservedIp),
     may(watched, resources.multusConfig),
     may(['get', 'list', 'create', 'patch', 'delete'], resources.endpoint),

@@ -5,6 +5,7 @@ import {
   type Node,
   type Pod,
   resources,
+  type SpiderCoordinator,
   type SpiderIpPool,
   type SpiderMultusConfig,
   type SpiderReservedIp,
@@ -18,6 +19,7 @@ import { labelsToKeep } from './adoption/reference-agents.ts'
 export interface Caches {
   readonly pools: KubeCache<SpiderIpPool>
   readonly subnets: KubeCache<SpiderSubnet>
+  readonly coordinators: KubeCache<SpiderCoordinator>
   readonly reservedIps: KubeCache<SpiderReservedIp>
   readonly multusConfigs: KubeCache<SpiderMultusConfig>
   readonly networkAttachments: KubeCache<NetworkAttachmentDefinition>
@@ -34,6 +36,7 @@ export function openCaches(api: KubeApi, logger: Logger): Caches {
   const caches = {
     pools: createCache<SpiderIpPool>(api, resources.ipPool, plain, logger),
     subnets: createCache<SpiderSubnet>(api, resources.subnet, plain, logger),
+    coordinators: createCache<SpiderCoordinator>(api, resources.coordinator, plain, logger),
     reservedIps: createCache<SpiderReservedIp>(api, resources.reservedIp, plain, logger),
     multusConfigs: createCache<SpiderMultusConfig>(api, resources.multusConfig, plain, logger),
     networkAttachments: createCache<NetworkAttachmentDefinition>(

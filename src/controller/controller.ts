@@ -92,6 +92,7 @@ class Replica {
     caches.pods.onChange((old, now) => this.#gate.leadership?.podChanged(old, now))
     caches.pools.onChange((old, now) => this.#gate.leadership?.poolChanged(old, now))
     caches.subnets.onChange((_old, now) => this.#gate.leadership?.subnetChanged(now))
+    caches.coordinators.onChange((_old, now) => this.#gate.leadership?.coordinatorChanged(now))
     caches.reservedIps.onChange((_old, now) => this.#gate.leadership?.reservationsChanged(now))
     caches.networkAttachments.onChange((old, now) =>
       this.#gate.leadership?.networkAttachmentChanged(old, now),

@@ -3,11 +3,15 @@ import {
   type AllocateResponse,
   type CheckRequest,
   isAlive,
+  type KubeObject,
   type NetworkAttachmentDefinition,
   type NodeReport,
   type ObjectMeta,
   type Pod,
   type ReleaseRequest,
+  type Resource,
+  resources,
+  type SpiderCoordinator,
   type SpiderIpPool,
   type SpiderMultusConfig,
   type SpiderReservedIp,
@@ -40,9 +44,9 @@ import { KubeBlockStore } from './allocator/kube-block-store.ts'
 import { isReplicaValid } from './allocator/owner.ts'
 import type { Caches } from './caches.ts'
 import { ClusterWorld } from './cluster-world.ts'
+import { finalizePool, letGo, waitsForUs } from './final-objects.ts'
 import { ownerOfNetwork, reconcileMultusConfig } from './multus-config-reconciler.ts'
 import type { ControllerOptions } from './options.ts'
-import { finalizePool } from './pool-finalizer.ts'
 import { mendPool } from './pools/mend-pool.ts'
 import type { PoolConflict } from './pools/pool-conflicts.ts'
 import { subnetConflict } from './pools/subnet-conflicts.ts'
@@ -91,6 +95,8 @@ export class Leadership {
   readonly #poolQueue: Queue<string>
   readonly #reclaimQueue: Queue<string>
   readonly #multusQueue: Queue<string>
+  readonly #subnetQueue: Queue<string>
+  readonly #coordinatorQueue: Queue<string>
   readonly #claimQueue: Queue<string>
   readonly #adoptionQueue: Queue<string>
   readonly #timers: NodeJS.Timeout[] = []
@@ -150,6 +156,8 @@ export class Leadership {
     this.#poolQueue = this.#queue(4, (name, signal) => this.#reconcilePool(name, signal))
     this.#reclaimQueue = this.#queue(8, (key, signal) => this.#reclaimer.reconcile(key, signal))
     this.#multusQueue = this.#queue(2, (key, signal) => this.#reconcileMultus(key, signal))
+    this.#subnetQueue = this.#finalQueue(resources.subnet, (ref) => caches.subnets.get(ref))
+    this.#coordinatorQueue = this.#finalQueue(resources.coordinator, (ref) => caches.coordinators.get(ref))
   }
 
   /** Rebuilds the ledger from its blocks and starts to serve. */
@@ -179,7 +187,10 @@ export class Leadership {
     for (const timer of this.#timers) clearInterval(timer)
     using budget = deadlineAfter(closeBudgetMs)
     // Deciding ends at once: a reclaimer without a ledger would only complain.
-    const deciders = [this.#reclaimQueue, this.#multusQueue, this.#claimQueue, this.#adoptionQueue]
+    const deciders = [
+      ...[this.#reclaimQueue, this.#multusQueue, this.#claimQueue, this.#adoptionQueue],
+      ...[this.#subnetQueue, this.#coordinatorQueue],
+    ]
     const deciding = deciders.map((queue) => queue.close(AbortSignal.abort()))
     const viewing = [this.#endpointQueue, this.#poolQueue].map((queue) => queue.close(budget.signal))
     await Promise.all([this.#ledger.close(), ...deciding, ...viewing])
@@ -241,8 +252,14 @@ export class Leadership {
     for (const other of [...before.keys(), ...this.#conflicts.keys()]) this.#poolQueue.add(other)
   }
 
-  /** Two subnets that were created at once: admission saw neither. */
+  /** A coordinator of the reference project has its finalizer, and nobody else takes it away. */
+  coordinatorChanged(now: SpiderCoordinator | undefined): void {
+    if (now !== undefined && waitsForUs(now)) this.#coordinatorQueue.add(now.metadata.name)
+  }
+
+  /** Two subnets that were created at once: admission saw neither. Deleted ones go as coordinators do. */
   subnetChanged(now: SpiderSubnet | undefined): void {
+    if (now !== undefined && waitsForUs(now)) this.#subnetQueue.add(now.metadata.name)
     const message = now === undefined ? undefined : subnetConflict(now, this.#context.caches.subnets.values())
     if (now === undefined || message === undefined) return
     const subject = this.#subject('SpiderSubnet', now.metadata)
@@ -286,6 +303,7 @@ export class Leadership {
     this.#conflicts = this.#world.poolConflicts()
     for (const reserved of caches.reservedIps.values()) this.#reportReservation(reserved)
     for (const subnet of caches.subnets.values()) this.subnetChanged(subnet)
+    for (const coordinator of caches.coordinators.values()) this.coordinatorChanged(coordinator)
     this.#ledger.onChange((change) => this.#addressChanged(change))
     for (const { metadata } of caches.pools.values()) this.#poolQueue.add(metadata.name)
     for (const { ip } of this.#ledger.contested()) this.#claimQueue.add(ip)
@@ -387,6 +405,16 @@ export class Leadership {
     const config = caches.multusConfigs.get({ namespace, name })
     if (config !== undefined) await reconcileMultusConfig(config, background, events, signal)
     return undefined
+  }
+
+  /** Of objects whose deletion waits for nothing of ours. */
+  #finalQueue(resource: Resource, find: (ref: ObjectRef) => KubeObject | undefined): Queue<string> {
+    return this.#queue(2, async (name, signal) => {
+      const object = find({ name })
+      if (object !== undefined && waitsForUs(object))
+        await letGo(resource, object, this.#context.background, signal)
+      return undefined
+    })
   }
 
   #queue(

@@ -14,10 +14,12 @@ import {
   implementationLabel,
   type KubeObject,
   type Pod,
+  type Resource,
   resources,
   type SpiderEndpoint,
   type SpiderIpBlock,
   type SpiderIpPool,
+  spiderFinalizer,
 } from '../../src/api/index.ts'
 import { toRpcFailure } from '../../src/controller/allocator/errors.ts'
 import type { KubeClient } from '../../src/kube/index.ts'
@@ -145,6 +147,39 @@ void test('objects as the reference left them are taken, and freed when their po
   })
   await newPod('fresh', 'race10-v4')
   assert.deepEqual((await leader.add(`${ns}/fresh`)).length, 1)
+})
+
+void test('subnets and coordinators with the finalizer of the reference go when they are deleted', async () => {
+  const apiVersion = 'spiderpool.spidernet.io/v2beta1'
+  const make = async (resource: Resource, name: string, spec: object, others: readonly string[] = []) => {
+    const metadata = { name, finalizers: [spiderFinalizer, ...others] }
+    const object: KubeObject & { readonly spec: object } = { apiVersion, kind: resource.kind, metadata, spec }
+    await api.create(resource, object, never)
+  }
+  const isGone = async (resource: Resource, name: string) =>
+    (await api.get(resource, { name }, never)) === undefined ? true : undefined
+  const { subnet, coordinator } = resources
+  const other = 'example.com/hold'
+  await make(subnet, 'left', { subnet: '10.251.0.0/16' })
+  await make(subnet, 'held', { subnet: '10.252.0.0/16' }, [other])
+  await make(subnet, 'stays', { subnet: '10.253.0.0/16' })
+  await make(coordinator, 'left', { podCIDRType: 'none' })
+  await make(coordinator, 'later', { podCIDRType: 'none' })
+  // Deleted while nobody led, and while somebody does.
+  for (const resource of [subnet, coordinator]) await api.delete(resource, { name: 'left' }, {}, never)
+  await api.delete(subnet, { name: 'held' }, {}, never)
+  await using _leader = await lead()
+  await api.delete(coordinator, { name: 'later' }, {}, never)
+  await waitFor('the subnet gone', 30_000, () => isGone(subnet, 'left'))
+  await waitFor('the coordinator gone', 30_000, () => isGone(coordinator, 'left'))
+  await waitFor('the later coordinator gone', 30_000, () => isGone(coordinator, 'later'))
+  const finalizersOf = async (name: string) =>
+    (await api.get(subnet, { name }, never))?.metadata.finalizers ?? []
+  await waitFor('ours taken away', 30_000, async () =>
+    (await finalizersOf('held')).includes(spiderFinalizer) ? undefined : true,
+  )
+  assert.deepEqual(await finalizersOf('held'), [other])
+  assert.deepEqual(await finalizersOf('stays'), [spiderFinalizer])
 })
 
 void test('a record alone: the pod keeps its address, and its first ADD names the NIC', async () => {

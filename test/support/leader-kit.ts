@@ -67,6 +67,8 @@ export class LeaderKit implements AsyncDisposable {
     // The replica passes on what the caches hear.
     caches.pods.onChange((old, now) => leadership.podChanged(old, now))
     caches.pools.onChange((old, now) => leadership.poolChanged(old, now))
+    caches.subnets.onChange((_old, now) => leadership.subnetChanged(now))
+    caches.coordinators.onChange((_old, now) => leadership.coordinatorChanged(now))
     caches.reservedIps.onChange((_old, now) => leadership.reservationsChanged(now))
     return new LeaderKit({ leadership, caches, events, client, term })
   }
@@ -147,6 +149,7 @@ export async function installKinds(api: KubeApi): Promise<void> {
     resources.ipPool,
     resources.subnet,
     resources.reservedIp,
+    resources.coordinator,
     resources.endpoint,
     resources.multusConfig,
     resources.ipBlock,

@@ -12,7 +12,7 @@ import {
 } from '../../api/index.ts'
 import { silentLogger } from '../../base/index.ts'
 import type { OwnedAddress } from '../../ledger/index.ts'
-import { finalizePool } from '../pool-finalizer.ts'
+import { finalizePool } from '../final-objects.ts'
 import { EndpointView } from './endpoint-view.ts'
 import { maxListedRecords, planPoolStatus, reconcilePoolStatus } from './pool-status-view.ts'
 
