@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { runTests, unitTestFiles } from './test-runner.ts'
+import { runUnitTests, unitTestFiles } from './test-runner.ts'
 
 const root = dirname(import.meta.dirname)
 
@@ -51,6 +51,6 @@ export function staticChecks(fix: boolean): readonly string[] {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const failed = staticChecks(process.argv.includes('--fix'))
-  const unit = await runTests('unit', await unitTestFiles(root), { concurrency: 2, budgetMs: 10 * 60_000 })
+  const unit = await runUnitTests(await unitTestFiles(root), AbortSignal.timeout(10 * 60_000))
   process.exitCode = failed.length + unit.failed.length === 0 ? 0 : 1
 }

@@ -20,7 +20,7 @@ const auditDir = join(root, 'build', 'audit')
 await rm(auditDir, { recursive: true, force: true })
 await mkdir(auditDir, { recursive: true })
 const outcome = await runIntegrationTests('on a real API server', files, {
-  budgetMs,
+  signal: AbortSignal.timeout(budgetMs),
   env: {
     SPIDERPOOL_TEST_SERVER: 'real',
     SPIDERPOOL_AUDIT_DIR: auditDir,

@@ -7,7 +7,7 @@ import { setUpMachine } from './setup.ts'
 import {
   integrationTestFiles,
   runIntegrationTests,
-  runTests,
+  runUnitTests,
   unitTestFiles,
   writeColumn,
 } from './test-runner.ts'
@@ -19,12 +19,9 @@ const integrationBudgetMs = 20 * 60_000
 
 setUpMachine()
 const staticFailed = staticChecks(false)
-const unit = await runTests('unit', await unitTestFiles(root), {
-  concurrency: 2,
-  budgetMs: unitBudgetMs,
-})
+const unit = await runUnitTests(await unitTestFiles(root), AbortSignal.timeout(unitBudgetMs))
 const integration = await runIntegrationTests('integration', await integrationTestFiles(root), {
-  budgetMs: integrationBudgetMs,
+  signal: AbortSignal.timeout(integrationBudgetMs),
 })
 await writeColumn(root, 'embedded', integration.results)
 const failed = [...staticFailed, ...unit.failed, ...integration.failed]
