@@ -17,15 +17,8 @@ const namespace = 'spiderpool'
 const feature =
   'controllers of Deployments, DaemonSets and Jobs with RBAC, as an installation by Helm needs them'
 const never = new AbortController().signal
-const poolValues = [
-  '--set=clusterDefaultPool.installIPv4IPPool=true',
-  '--set=clusterDefaultPool.ipv4Subnet=10.213.77.0/24',
-  '--set=clusterDefaultPool.ipv4IPRanges={10.213.77.100-10.213.77.109}',
-  '--set=ipam.enableIPv6=false',
-  '--set=multus.defaultNetwork.cniType=macvlan',
-  '--set=multus.defaultNetwork.macvlan.master={eth0}',
-  '--set=multus.defaultNetwork.enableCoordinator=false',
-]
+/** Those of docs/install.md, but for the registry. */
+const documented = documentedValues()
 
 let cluster: HelmCluster
 /** Namespaces of pods, as files that hold them. */
@@ -173,7 +166,7 @@ onlyOn(
     podNetns.push(netns)
     writeFileSync(netns, '')
     spawnSync('unshare', [`--net=${netns}`, 'true'])
-    const install = helm('install', 'spiderpool', olderChart(), '--create-namespace', ...poolValues)
+    const install = helm('install', 'spiderpool', olderChart(), '--create-namespace', ...documented)
     // Kubelet and kube-proxy know the Service when the pods start.
     await Promise.all([install, waitForPods()])
     assert.equal(await columnsOfPools(), 0)
@@ -183,7 +176,7 @@ onlyOn(
       /default-v4-ippool\n.*\/default\n/,
     )
     await kubectl('-n', namespace, 'get', 'network-attachment-definitions', 'default')
-    const overlapping = { subnet: '10.213.77.0/24', ips: ['10.213.77.105'] }
+    const overlapping = { subnet: '10.6.0.0/16', ips: ['10.6.168.15'] }
     await assert.rejects(
       cluster.api.create(resources.ipPool, poolNamed('second', overlapping), never),
       /SpiderIPPool "default-v4-ippool" already has/,
@@ -195,14 +188,14 @@ onlyOn(
     assert.ok(pod !== undefined)
     const added = cni('ADD', pod, '/var/run/netns/pod-1')
     assert.equal(added.status, 0, `${added.text}\n${cluster.logs()}`)
-    assert.match(added.text, /10\.213\.77\.10\d\/24/)
+    assert.match(added.text, /10\.6\.168\.\d\d\/16/)
 
     const writes = keepWriting()
     const upgraded = helm(
       'upgrade',
       'spiderpool',
       chart,
-      ...poolValues,
+      ...documented,
       '--set=spiderpoolController.debug.logLevel=debug',
     )
     await upgraded
@@ -212,7 +205,7 @@ onlyOn(
     assert.ok(count > 20, `only ${count} writes`)
     assert.notEqual(await columnsOfPools(), 0, 'the definition was upgraded')
     const again = cni('ADD', pod, '/var/run/netns/pod-1')
-    assert.match(again.text, /10\.213\.77\.10\d\/24/, 'the pod has its address still')
+    assert.match(again.text, /10\.6\.168\.\d\d\/16/, 'the pod has its address still')
     await kubectl(
       'patch',
       'spiderippool',
@@ -256,7 +249,7 @@ onlyOn(
     // A definition that another chart left carries no mark of a release of ours: Helm asks for --take-ownership.
     const marks = ['meta.helm.sh/release-name-', 'meta.helm.sh/release-namespace-']
     await kubectl('annotate', 'crd', 'spiderippools.spiderpool.spidernet.io', ...marks)
-    const install = ['install', 'spiderpool', chart, '--create-namespace', ...poolValues]
+    const install = ['install', 'spiderpool', chart, '--create-namespace', ...documented]
     const refused = await cluster.helm(...install, '--namespace', namespace)
     assert.match(refused.text, /spiderippools.*invalid ownership metadata/)
     await Promise.all([helm(...install, '--take-ownership'), waitForPods()])
@@ -273,11 +266,9 @@ onlyOn(
       never,
     )
     for (const [kind, object] of leftovers()) await cluster.api.create(resources[kind], object, never)
-    const values = [
-      '--set=spiderpoolController.replicas=0',
-      '--set=spiderpoolController.cleanup.removeData=true',
-    ]
-    await helm('upgrade', 'spiderpool', chart, ...poolValues, ...values)
+    const removal = ['--reset-then-reuse-values', '--set=spiderpoolController.cleanup.removeData=true']
+    await helm('upgrade', 'spiderpool', chart, ...removal)
+    await kubectl('-n', namespace, 'scale', 'deployment', 'spiderpool-controller', '--replicas=0')
     await waitFor('the controllers are gone', 60_000, async () => {
       const label = 'app.kubernetes.io/component=spiderpool-controller'
       return (await kubectl('-n', namespace, 'get', 'pods', '-l', label, '-o', 'name')) === ''
@@ -306,46 +297,77 @@ onlyOn(
   },
 )
 
+const budget = 'spiderpoolController.podDisruptionBudget.minAvailable'
+const macvlan = 'multus.defaultNetwork.cniType=macvlan'
+/** `--set` to what it is answered. */
+const wrongValues: readonly (readonly [string, RegExp])[] = [
+  ['spiderpoolController.replicas=two', /spiderpoolController\/replicas'?: got string, want integer/],
+  ['spiderpoolController.replicas=0', /spiderpoolController\/replicas'?: minimum: got 0, want 1/],
+  ['coordinator.mode=fast', /coordinator\/mode'?: value must be one of 'auto', 'underlay'/],
+  ['ipam.gc.gcAll.intervalInSecond=1', /gcAll\/intervalInSecond'?: minimum: got 1, want 5/],
+  ['ipam.enableIPv5=true', /ipam'?: additional properties 'enableIPv5'/],
+  ['multus.defaultNetwork.cniType=macvlam', /cniType'?: value must be one of 'macvlan'/],
+  ['multus.defaultNetwork.cniType=ipvlan', /cniType is "ipvlan", and this release.*: write macvlan, or/],
+  [`${macvlan},multus.defaultNetwork.macvlan.master={eth0}`, /enableCoordinator is not false.*: write false/],
+  [`${macvlan},multus.defaultNetwork.macvlan.master={a,b}`, /macvlan\.master is \["a","b"\]: write one/],
+  [`${macvlan},multus.defaultNetwork.macvlan.vlanID=5`, /macvlan\.vlanID is 5.*: make it on the nodes/],
+  ['clusterDefaultPool.installIPv4IPPool=true', /clusterDefaultPool\.ipv4Subnet is empty: write the CIDR/],
+  ['clusterDefaultPool.ipv4Subnet=10.6.0.0', /ipv4Subnet "10\.6\.0\.0" is no IPv4 CIDR: write/],
+  ['clusterDefaultPool.ipv6Gateway=10.6.0.1', /ipv6Gateway "10\.6\.0\.1" is no IPv6 address/],
+  ['clusterDefaultPool.ipv4IPRanges={10.6.0.0/28}', /ipv4IPRanges\[0\] "10\.6\.0\.0\/28" is no range/],
+  ['coordinator.hijackCIDR={10.0.0/8}', /hijackCIDR\[0\] "10\.0\.0\/8" is neither an address nor a CIDR/],
+  ['ipam.enableIPv4=false,ipam.enableIPv6=false', /are both false.*: turn one on/],
+  [`${budget}=2`, /minAvailable 2 leaves none of 2 replicas/],
+  [`${budget}=51%`, /minAvailable 51% leaves none of 2 replicas/],
+  ['spiderpoolController.webhookPort=5710', /webhookPort and spiderpoolAgent\.httpPort are both 5710/],
+  [
+    'global.imageRegistryOverride=https://reg/',
+    /imageRegistryOverride "https:\/\/reg\/" is no registry: write/,
+  ],
+  ['spiderpoolController.tls.method=certmanager', /issuerName is empty/],
+  ['spiderpoolController.prometheus.serviceMonitor.install=true', /prometheus\.enabled is false/],
+]
+
 onlyOn(
   'real',
   feature,
   'wrong values are refused with their place, ignored ones named; manifests/install.yaml is what the chart renders',
   async () => {
-    const wrong: readonly (readonly [string, RegExp])[] = [
-      ['spiderpoolController.replicas=two', /spiderpoolController\/replicas'?: got string, want integer/],
-      ['coordinator.mode=fast', /coordinator\/mode'?: value must be one of 'auto', 'underlay'/],
-      ['ipam.gc.gcAll.intervalInSecond=1', /gcAll\/intervalInSecond'?: minimum: got 1, want 5/],
-      [
-        'spiderpoolAgent.securityContext.privileged=true',
-        /spiderpoolAgent'?: additional properties 'securityContext'/,
-      ],
-      ['ipam.enableIPv5=true', /ipam'?: additional properties 'enableIPv5'/],
-      [
-        'clusterDefaultPool.installIPv4IPPool=true',
-        /clusterDefaultPool\.ipv4Subnet is empty: write the CIDR/,
-      ],
-      ['spiderpoolController.tls.method=certmanager', /issuerName is empty/],
-      ['spiderpoolController.prometheus.serviceMonitor.install=true', /prometheus\.enabled is false/],
-    ]
-    for (const [value, message] of wrong) {
-      const { ok, text } = await cluster.helm('template', 'x', chart, '--set', value)
-      assert.equal(ok, false, value)
+    const network = '--set=multus.multusCNI.defaultCniCRName=mine'
+    for (const [values, message] of wrongValues) {
+      const { ok, text } = await cluster.helm('template', 'x', chart, network, '--set', values)
+      assert.equal(ok, false, values)
       assert.match(text, message)
     }
+    const bare = await cluster.helm('template', 'x', chart)
+    assert.match(bare.text, /defaultNetwork and multus\.multusCNI\.defaultCniCRName are both empty.*: write/)
     const ignored = [
       '--set=rdma.install=true',
       '--set=ipam.enableIPConflictDetection=true',
       '--set=plugins.installCNI=false',
+      '--set=spiderpoolAgent.securityContext.privileged=true',
     ]
-    const { text } = await cluster.helm('install', 'x', chart, '--dry-run=client', ...ignored)
+    const { text } = await cluster.helm('install', 'x', chart, '--dry-run=client', network, ...ignored)
     assert.match(
       text,
-      /no effect in this release:\n- ipam\.enableIPConflictDetection\n(- plugins\n)?- rdma\n/,
+      /no effect in this release:\n- ipam\.enableIPConflictDetection\n- spiderpoolAgent\.securityContext\n(- plugins\n)?- rdma\n/,
     )
+    assert.match(text, /no registry is set.* spiderpool-controller:\S+, spiderpool-agent:/)
     const written = readFileSync(join(root, installManifest), 'utf8')
     assert.equal(written, renderManifest(root, cluster.helmPath), 'run: npm run manifests')
   },
 )
+
+/** The `--set` flags of the command in docs/install.md. */
+function documentedValues(): readonly string[] {
+  const text = readFileSync(join(root, 'docs/install.md'), 'utf8')
+  const [command = ''] = /^ {4}helm install (?:.*\\\n)*.*$/m.exec(text) ?? []
+  const values = [...command.matchAll(/--set '?([^\s']+)/g)].map(([, value = '']) => value)
+  assert.ok(values.length > 6, command)
+  return values
+    .filter((value) => !value.startsWith('global.imageRegistryOverride='))
+    .map((value) => `--set=${value}`)
+}
 
 function poolNamed(name: string, spec: object, finalizers: readonly string[] = []): KubeObject {
   const apiVersion = 'spiderpool.spidernet.io/v2beta1'
