@@ -1,12 +1,19 @@
-import { type KubeObject, type Pod, type Resource, resources } from '../../api/index.ts'
+import {
+  type KubeObject,
+  type Pod,
+  type Resource,
+  resources,
+  webhookConfigurationName,
+} from '../../api/index.ts'
 import { silentLogger, systemClock, toError } from '../../base/index.ts'
-import { type KubeApi, KubeClient, loadKubeconfig } from '../../kube/index.ts'
+import { ApiError, type KubeApi, KubeClient, loadKubeconfig } from '../../kube/index.ts'
 import { agentServiceAccount } from '../node/register-node.ts'
 import type { LabState } from './lab-state.ts'
 
 const drainBudgetMs = 20_000
 const pollMs = 300
 const cleanBudgetMs = 20_000
+const maxNamed = 5
 
 /**
  * Deletes the pods of the lab's nodes from a cluster's API server and waits a while until they are gone: while runtimes and
@@ -14,17 +21,38 @@ const cleanBudgetMs = 20_000
  * @returns what could not be done, for a person
  */
 export function drainCluster(state: LabState, signal: AbortSignal): Promise<readonly string[]> {
-  return withClient(state, drainBudgetMs, signal, async (api, deadline) => {
+  let left: readonly Pod[] = []
+  const work = async (api: KubeApi, deadline: AbortSignal): Promise<void> => {
+    await cordon(api, state.nodes, deadline)
     for (;;) {
       const pods = await podsOf(api, state.nodes, deadline)
-      const left = pods.filter((pod) => pod.spec?.serviceAccountName !== agentServiceAccount)
+      left = pods.filter((pod) => pod.spec?.serviceAccountName !== agentServiceAccount)
       if (left.length === 0) return
       for (const pod of left) {
         if (pod.metadata.deletionTimestamp === undefined) await deletePod(api, pod, {}, deadline)
       }
       await systemClock.sleep(pollMs, deadline)
     }
-  })
+  }
+  const remedy = (kubectl: string) => {
+    const named = left.slice(0, maxNamed).map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)
+    const more = left.length > maxNamed ? ` and ${left.length - maxNamed} more` : ''
+    const what = left.length === 0 ? 'pods' : `pods ${named.join(', ')}${more}`
+    return `${what} did not end by themselves, and are removed without waiting; what makes them stays: ${kubectl} get all -A`
+  }
+  return withClient(state, { budgetMs: drainBudgetMs, remedy }, signal, work)
+}
+
+/** A StatefulSet makes its pods again at once: they must not come to nodes that go. */
+async function cordon(api: KubeApi, nodes: readonly string[], signal: AbortSignal): Promise<void> {
+  const body = { spec: { unschedulable: true } }
+  for (const name of nodes) {
+    try {
+      await api.patch(resources.node, { name }, { type: 'merge', body }, signal)
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 404) throw error
+    }
+  }
 }
 
 /**
@@ -33,7 +61,13 @@ export function drainCluster(state: LabState, signal: AbortSignal): Promise<read
  * @returns what could not be done, for a person
  */
 export function leaveCluster(state: LabState, signal: AbortSignal): Promise<readonly string[]> {
-  return withClient(state, cleanBudgetMs, signal, async (api, deadline) => {
+  const remedy = (kubectl: string) => {
+    const kinds = 'mutatingwebhookconfigurations,validatingwebhookconfigurations'
+    const hooks = `${kubectl} delete --ignore-not-found ${kinds} ${webhookConfigurationName}`
+    const nodes = `${kubectl} delete --ignore-not-found nodes ${state.nodes.join(' ')}`
+    return `what may be left of it goes with: ${hooks}; ${nodes}`
+  }
+  return withClient(state, { budgetMs: cleanBudgetMs, remedy }, signal, async (api, deadline) => {
     await deleteWebhooks(api, state.controllerPorts, deadline)
     const pods = await podsOf(api, state.nodes, deadline)
     for (const pod of pods) await deletePod(api, pod, { gracePeriodSeconds: 0 }, deadline)
@@ -44,9 +78,15 @@ export function leaveCluster(state: LabState, signal: AbortSignal): Promise<read
   })
 }
 
+interface Farewell {
+  readonly budgetMs: number
+  /** What is left when it fails, and the command for it. @param kubectl how kubectl is called */
+  readonly remedy: (kubectl: string) => string
+}
+
 async function withClient(
   state: LabState,
-  budgetMs: number,
+  { budgetMs, remedy }: Farewell,
   signal: AbortSignal,
   work: (api: KubeApi, deadline: AbortSignal) => Promise<void>,
 ): Promise<readonly string[]> {
@@ -59,9 +99,10 @@ async function withClient(
     return []
   } catch (error) {
     if (signal.aborted) throw error
-    return [
-      `not all of the lab was removed from the API server of ${state.kubeconfig}: ${toError(error).message}`,
-    ]
+    const isLate = deadline.aborted
+    const problem = isLate ? `${budgetMs / 1_000} s are over` : toError(error).message
+    const kubectl = `kubectl --kubeconfig ${state.kubeconfig}`
+    return [`not all of the lab was removed from the API server: ${problem}; ${remedy(kubectl)}`]
   } finally {
     await client?.close()
   }

@@ -1,12 +1,12 @@
 import { execFile, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readdirSync, realpathSync } from 'node:fs'
 import { access, mkdir, open, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join, resolve as resolvePath } from 'node:path'
 import { promisify } from 'node:util'
 import { InvalidInputError, parseJson, systemClock, undone } from '../../base/index.ts'
 import { listMounts } from '../../netlink/index.ts'
 import { type LabPaths, labPathsOf, nodePathsOf } from '../lab-paths.ts'
+import { freePorts, holdApiPort } from '../ports.ts'
 import { isAlive, type ProcessId, readProcessId } from '../process-table.ts'
 import { planTopology } from '../topology/plan.ts'
 import { findLabProcesses, labDown } from './down.ts'
@@ -37,7 +37,6 @@ export interface LabSummary {
   readonly processCount: number
 }
 
-const preferredApiPort = 16_443
 const pollMs = 50
 const maxSocketPathBytes = 107
 const upBudgetMs = 300_000
@@ -67,12 +66,12 @@ export async function labUp(
   await using _lock = await takeLock(paths)
   await refuseOrClear(paths, report)
   await buildNative(report, signal)
-  const apiPort = await choosePort(options.port)
+  await using api = await holdApiPort(options.port)
   const controllerPorts = await freePorts(options.controllers ?? 1)
   await mkdir(paths.logsDir, { recursive: true, mode: 0o700 })
   const supervisor = startSupervisor(paths, [
     ...['--dir', paths.dir, '--nodes', options.nodes.join(',')],
-    ...['--api-port', String(apiPort), '--controller-ports', controllerPorts.join(',')],
+    ...['--api-port', String(api.port), '--controller-ports', controllerPorts.join(',')],
     ...(kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig]),
     ...(options.controllerFlags ?? []).map((flag) => `--controller-flag=${flag}`),
   ])
@@ -166,34 +165,6 @@ async function buildNative(report: (line: string) => void, signal: AbortSignal):
     const hint = 'Install a C compiler: apt-get install gcc libc6-dev'
     throw new LabError('Cannot build the native programs with scripts/build-native.sh', hint, { cause })
   }
-}
-
-async function choosePort(asked: number | undefined): Promise<number> {
-  if (asked === undefined) return freePort(preferredApiPort).catch(() => freePort(0))
-  try {
-    return await freePort(asked)
-  } catch {
-    throw new InvalidInputError('--port', asked, 'is in use', 'name a free port, or leave it out')
-  }
-}
-
-/** @param wanted 0 for any */
-function freePort(wanted: number): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const server = createServer()
-  server.once('error', reject)
-  server.listen(wanted, '127.0.0.1', () => {
-    const address = server.address()
-    const port = typeof address === 'object' && address !== null ? address.port : wanted
-    server.close(() => resolve(port))
-  })
-  return promise
-}
-
-async function freePorts(count: number): Promise<readonly number[]> {
-  const ports = new Set<number>()
-  while (ports.size < count) ports.add(await freePort(0))
-  return [...ports]
 }
 
 interface StartedSupervisor {
