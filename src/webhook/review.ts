@@ -23,6 +23,7 @@ import { multusWarnings, renameWarnings } from './multus/later-release.ts'
 import { mutateMultusConfig } from './multus/mutate-multus.ts'
 import { attachmentNameOf, multusProblems } from './multus/validate-multus.ts'
 import { injectIntoPod } from './pods/inject-pod.ts'
+import { addressWarnings } from './pool/address-warnings.ts'
 import { mutatePool, mutateReservedIp, mutateSubnet, networkWarnings } from './pool/mutate-network.ts'
 import { poolProblemsOnCreate, poolProblemsOnUpdate } from './pool/validate-pool.ts'
 import { reservationWarnings, reservedIpProblems } from './pool/validate-reserved-ip.ts'
@@ -185,9 +186,12 @@ function validationVerdict(request: AdmissionRequest, subject: OurObject, world:
   }
   const problems = problemsOf(subject, world)
   if (problems.length > 0) return { kind: 'invalid', problems }
-  const warnings =
-    subject.kind === 'SpiderReservedIP' ? reservationWarnings(subject.object, world.usedIps) : []
-  return { kind: 'allow', warnings }
+  return { kind: 'allow', warnings: allowedWarnings(subject, world) }
+}
+
+function allowedWarnings(subject: OurObject, world: WebhookWorld): readonly string[] {
+  if (subject.kind === 'SpiderReservedIP') return reservationWarnings(subject.object, world.usedIps)
+  return subject.kind === 'SpiderIPPool' ? addressWarnings(subject.object) : []
 }
 
 function problemsOf(subject: OurObject, world: WebhookWorld): readonly Problem[] {

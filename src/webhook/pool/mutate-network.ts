@@ -1,4 +1,4 @@
-import { formatCidr, parseCidr, parseRanges } from '../../address/index.ts'
+import { formatCidr, parseCidr, parseRange, parseRanges } from '../../address/index.ts'
 import {
   cidrLabel,
   controllerOf,
@@ -48,10 +48,20 @@ export function mutateReservedIp(reserved: SpiderReservedIp): SpiderReservedIp {
 
 /** What a person is told about a network that is nearly right: the API server refuses it with fewer words. */
 export function networkWarnings(object: Network): readonly string[] {
-  const { subnet } = object.spec
+  const { subnet, ips = [], excludeIPs = [] } = object.spec
   const cidr = attempt(() => parseCidr(subnet))
-  if (isProblem(cidr) || formatCidr(cidr) === subnet) return []
-  return [`spec.subnet "${subnet}" is not the network form of a CIDR: write ${formatCidr(cidr)}`]
+  const lists = [...cidrsIn('spec.ips', ips), ...cidrsIn('spec.excludeIPs', excludeIPs)]
+  if (isProblem(cidr) || formatCidr(cidr) === subnet) return lists
+  return [...lists, `spec.subnet "${subnet}" is not the network form of a CIDR: write ${formatCidr(cidr)}`]
+}
+
+function cidrsIn(field: string, texts: readonly string[]): readonly string[] {
+  return texts.flatMap((text, i) => {
+    const range = text.includes('/')
+      ? attempt(() => parseRange(text, { field: `${field}[${i}]` }))
+      : undefined
+    return isProblem(range) ? [`${field}[${i}] "${text}" is a CIDR, not a range: ${range.error.hint}`] : []
+  })
 }
 
 /** Adds the finalizer, once. */

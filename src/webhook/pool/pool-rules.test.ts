@@ -107,6 +107,40 @@ void test('mutation warns with the right text of a subnet that the API server wi
   ])
 })
 
+void test('mutation answers a CIDR among the addresses with its range', () => {
+  const spec = { subnet: '10.10.0.0/24', ips: ['10.10.0.10/28'], excludeIPs: ['10.10.0.3', '10.10.0.8/31'] }
+  const { warnings, allowed } = answer('mutate', create(spec))
+  assert(allowed)
+  assert.deepEqual(warnings, [
+    'spec.ips[0] "10.10.0.10/28" is a CIDR, not a range: write 10.10.0.0-10.10.0.15',
+    'spec.excludeIPs[1] "10.10.0.8/31" is a CIDR, not a range: write 10.10.0.8-10.10.0.9',
+  ])
+})
+
+const network = 'spec.ips has 10.10.0.0, the network address of 10.10.0.0/30: add it to spec.excludeIPs'
+const broadcast = 'spec.ips has 10.10.0.3, the broadcast address of 10.10.0.0/30: add it to spec.excludeIPs'
+const none = 'spec.ips less spec.excludeIPs is empty: pods get no address from this pool'
+const hardlyMeant: readonly (readonly [what: string, spec: object, warnings: readonly string[]])[] = [
+  ['both ends of a network', { subnet: '10.10.0.0/30', ips: ['10.10.0.0-10.10.0.3'] }, [network, broadcast]],
+  [
+    'an end that is excluded',
+    { subnet: '10.10.0.0/30', ips: ['10.10.0.0-10.10.0.3'], excludeIPs: ['10.10.0.3'] },
+    [network],
+  ],
+  ['the two of a /31', { subnet: '10.10.0.0/31', ips: ['10.10.0.0-10.10.0.1'] }, []],
+  ['a host', { subnet: '10.10.0.0/30', ips: ['10.10.0.1'] }, []],
+  ['the first of IPv6', { subnet: 'fd00:6::/64', ips: ['fd00:6::'] }, []],
+  ['no addresses', { subnet: '10.10.0.0/24' }, [none]],
+]
+for (const [what, spec, expected] of hardlyMeant) {
+  void test(`validation of a pool with ${what} ${expected.length === 0 ? 'is silent' : 'warns'}`, () => {
+    const ipVersion = 'ips' in spec && String(spec.ips).includes(':') ? 6 : 4
+    const { warnings = [], allowed } = answer('validate', create({ ...spec, ipVersion }))
+    assert(allowed)
+    assert.deepEqual(warnings, expected)
+  })
+}
+
 void test('mutation of a pool that another controller owns binds it to no subnet', () => {
   const other = [{ apiVersion: 'x/v1', kind: 'Other', name: 'o', uid: 'u', controller: true }]
   const object = pool(fine, { ownerReferences: other })
