@@ -89,6 +89,16 @@ void test('add() refuses a full pool at once, and takes the next pool of the lis
   assert.deepEqual(ips(await ledger.add(callOf('d', [[p4, free]]), never)), ['10.7.0.9'])
 })
 
+void test('a full pool counts what is being written', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  await ledger.add(callOf('a', [[p4]]), never)
+  const others = ['b', 'c'].map((pod) => ledger.add(callOf(pod, [[p4]]), never))
+  const words = /p4: 1 allocated, 2 being written, of 3 that it offers none is free/
+  await assert.rejects(ledger.add(callOf('d', [[p4]]), never), words)
+  await Promise.all(others)
+  await assert.rejects(ledger.add(callOf('d', [[p4]]), never), /p4: 3 allocated, of 3 that/)
+})
+
 void test('add() takes nothing when one family is full', async () => {
   const ledger = await open(new MemoryBlockStore())
   const full6 = poolOf('full6', { subnet: 'fd00:7::/64', ips: [] })

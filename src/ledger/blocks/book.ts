@@ -125,6 +125,12 @@ export class Book implements AddressStates {
     for (const { entries } of this.#blocks.values()) for (const [ip, entry] of entries) yield { ip, entry }
   }
 
+  /** Addresses whose write is under way, and that nobody is recorded for yet. */
+  *beingWritten(): Generator<string> {
+    for (const { pending, entries } of this.#blocks.values())
+      for (const ip of pending) if (!entries.has(ip)) yield ip
+  }
+
   isFree(ip: string): boolean {
     const state = this.#find(ip)
     return state === undefined || !isTaken(state, ip)

@@ -1,3 +1,4 @@
+import { type IpSet, parseIp } from '../../address/index.ts'
 import type { IpVersion, SpiderIpPool } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import type { Book } from '../blocks/book.ts'
@@ -56,12 +57,18 @@ function chooseOne(
       const view = views.get(pool, reserved)
       const choice = view.next()
       if (choice !== undefined) return { want, pool, ...choice }
-      const used = book.countOfPool(name)
-      reasons.push(`${name}: ${used} allocated, of ${view.offered.size} that it offers none is free`)
+      reasons.push(`${name}: ${usageOf(book, name, view.offered)}`)
     } catch (error) {
       if (!(error instanceof InvalidInputError)) throw error
       reasons.push(`${name}: ${error.message}`)
     }
   }
   return undefined
+}
+
+/** Why none is free, in numbers that add up also while others are served. */
+function usageOf(book: Book, pool: string, offered: IpSet): string {
+  const coming = [...book.beingWritten()].filter((ip) => offered.has(parseIp(ip))).length
+  const written = coming === 0 ? '' : `, ${coming} being written`
+  return `${book.countOfPool(pool)} allocated${written}, of ${offered.size} that it offers none is free`
 }
