@@ -374,6 +374,7 @@ export class Leadership {
     // A pool whose records cannot be read may be in use: it does not go.
     const isRead = (await takeIn(pool, signal)).kind !== 'unreadable'
     if (isRead && (await finalizePool(pool, this.#ledger, background, signal))) return undefined
+    if (isRead && waitsForUs(pool)) this.#reportPoolInUse(pool)
     const findPool = () => caches.pools.get({ name })
     const conflictOf = (one: string) => this.#world.poolConflicts().get(one)?.message
     const term = this.#term.number
@@ -397,6 +398,19 @@ export class Leadership {
       'PoolOverlaps',
       message,
     )
+  }
+
+  /** `kubectl delete` waits, and says nothing. */
+  #reportPoolInUse({ metadata }: SpiderIpPool): void {
+    const used = this.#ledger.ofPool(metadata.name)
+    const [first] = used
+    if (first === undefined) return
+    const { pod } = first.entry
+    const message =
+      used.length === 1
+        ? `1 address of pod ${pod} keeps it from being deleted: delete that pod`
+        : `${used.length} addresses of pods, such as ${pod}, keep it from being deleted: delete those pods`
+    this.#context.events.event(this.#subject('SpiderIPPool', metadata), 'Warning', 'PoolInUse', message)
   }
 
   async #reconcileMultus(key: string, signal: AbortSignal): Promise<undefined> {

@@ -182,6 +182,19 @@ void test('subnets and coordinators with the finalizer of the reference go when 
   assert.deepEqual(await finalizersOf('stays'), [spiderFinalizer])
 })
 
+void test('a pool that is deleted while pods have its addresses names one of them in an Event', async () => {
+  await reference.pool('in-use', '10.250.0.0/16', ['10.250.0.1-10.250.0.3'])
+  await newPod('user', 'in-use')
+  await using leader = await lead()
+  await leader.add(`${ns}/user`)
+  await api.delete(resources.ipPool, { name: 'in-use' }, {}, never)
+  const [message] = await waitFor('the Event', 30_000, async () => {
+    const told = await eventsOf('SpiderIPPool', 'in-use', 'PoolInUse')
+    return told.length > 0 ? told : undefined
+  })
+  assert.equal(message, `1 address of pod ${ns}/user keeps it from being deleted: delete that pod`)
+})
+
 void test('a record alone: the pod keeps its address, and its first ADD names the NIC', async () => {
   await reference.pool('record', '10.20.0.0/16', ['10.20.0.1-10.20.0.3'])
   await reference.run([refPod('r1', '10.20.0.2', 'record', 'record')])
