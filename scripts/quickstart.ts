@@ -28,14 +28,25 @@ const defaultDir = '/var/lib/spiderpool-lab'
 // A check makes and removes a lab of its own, so that it never removes one that somebody works with.
 const checkDir = '/var/lib/spiderpool-lab-check'
 
+function readArguments() {
+  try {
+    return parseArgs({
+      options: {
+        check: { type: 'boolean', default: false },
+        kubeconfig: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+  } catch (error) {
+    process.stderr.write(
+      `quickstart: ${error instanceof Error ? error.message : String(error)}\n\n${usage}\n`,
+    )
+    process.exit(2)
+  }
+}
+
 function readOptions(): Options | undefined {
-  const { values } = parseArgs({
-    options: {
-      check: { type: 'boolean', default: false },
-      kubeconfig: { type: 'string' },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  })
+  const { values } = readArguments()
   if (values.help) return undefined
   const dir = process.env['SPIDERPOOL_LAB_DIR'] ?? (values.check ? checkDir : defaultDir)
   return { isCheck: values.check, dir, kubeconfig: values.kubeconfig }

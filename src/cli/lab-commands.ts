@@ -100,7 +100,7 @@ function upCommand(lab: LabPort, dirFlag: FlagHelp, dirOf: DirOf): Command {
       {
         name: 'controller-flags',
         value: 'FLAGS',
-        text: 'further flags of the controller, with spaces between them, such as =--log-level=debug',
+        text: 'further flags of the controller, with spaces between them: --controller-flags="--log-level=debug --disable-ipv6"',
       },
       { name: 'port', value: 'N', text: 'port of the embedded API server (16443, or a free one)' },
       dirFlag,

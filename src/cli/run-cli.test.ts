@@ -82,6 +82,7 @@ const refused: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['ping with one end', ['lab', 'ping', 'web'], /TO "": it is missing\n.*lab ping web 10\.6\.0\.1/],
   ['ping without ends', ['lab', 'ping'], /FROM "": it is missing/],
   ['ping to nowhere', ['lab', 'ping', 'web', 'wep'], /TO "wep": it is no place of the lab\n.*lab status/],
+  ['half of a command', ['lab'], /"lab" alone is no command\nUsage:/],
   ['an unknown command', ['lab', 'upp'], /no command "lab upp"\nUsage:/],
 ]
 for (const [what, args, expected] of refused) {

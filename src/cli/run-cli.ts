@@ -56,7 +56,9 @@ function helpOrRefuse(args: readonly string[], commands: readonly Command[], ter
     for (const line of programHelp(shown)) terminal.print(line)
     return args.length === 0 ? exitCodes.usage : exitCodes.done
   }
-  terminal.note(`${program}: there is no command "${args.join(' ')}"`)
+  const isGroup = shown.length > 0 && words.length === 1
+  const problem = isGroup ? `"${group}" alone is no command` : `there is no command "${args.join(' ')}"`
+  terminal.note(`${program}: ${problem}`)
   for (const line of programHelp(shown.length > 0 ? shown : commands)) terminal.note(line)
   return exitCodes.usage
 }

@@ -4,7 +4,7 @@ import { InvalidInputError, parseJson, toError } from '../../base/index.ts'
 export interface JsonSource {
   readonly key: string
   readonly text: string
-  /** Words before the problem, such as `wrong input, invalid format of Pod annotation '...'`. */
+  /** Words before the problem, such as `cannot be used: wrong input, invalid format of Pod annotation '...'`. */
   readonly preamble: string
   /** A right example, for the remedy. */
   readonly example: string
@@ -12,7 +12,12 @@ export interface JsonSource {
 
 /** A source for an annotation of a pod, with the error words of spec/ipam.md §4.2. */
 export function podJson(key: string, text: string, example: string): JsonSource {
-  return { key, text, preamble: `is wrong input, invalid format of Pod annotation '${key}'`, example }
+  return {
+    key,
+    text,
+    preamble: `cannot be used: wrong input, invalid format of Pod annotation '${key}'`,
+    example,
+  }
 }
 
 /** The error about a source. */

@@ -111,7 +111,7 @@ function conflictsCommand(cluster: ClusterPort, env: Env): Command {
 const reporterOf = (terminal: Terminal) => (line: string) => terminal.print(line)
 
 async function readList(file: string | undefined): Promise<unknown> {
-  if (file === undefined) throw new InvalidInputError('--file', file, 'is missing', 'give --file FILE')
+  if (file === undefined) throw new InvalidInputError('--file', '', 'is missing', 'give --file FILE')
   try {
     return parseJson(await readFile(file, 'utf8'))
   } catch (error) {

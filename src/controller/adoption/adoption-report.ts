@@ -54,7 +54,7 @@ export class AdoptionReport {
   endpoints(problems: readonly EndpointProblem[]): void {
     for (const { endpoint, error } of problems) {
       const subject = { ...endpoint, apiVersion: `${spiderGroup}/${spiderVersion}`, kind: 'SpiderEndpoint' }
-      this.#events.event(subject, 'Warning', 'EndpointUnreadable', `${error.message}. ${error.hint}`)
+      this.#events.event(subject, 'Warning', 'EndpointUnreadable', `${error.message}; ${error.hint}`)
       const { namespace, name } = endpoint.metadata
       this.#logger.warn('endpoint cannot be read', { endpoint: `${namespace ?? ''}/${name}`, err: error })
     }

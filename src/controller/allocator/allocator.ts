@@ -73,7 +73,7 @@ class LedgerAllocator implements Allocator {
       const isForPeople =
         error instanceof NoPoolError || error instanceof PoolFullError || error instanceof InvalidInputError
       if (isForPeople) {
-        const message = `failed to allocate IP addresses in standard mode: ${error.message}. ${error.hint}`
+        const message = `failed to allocate IP addresses in standard mode: ${error.message}; ${error.hint}`
         this.#ports.events.podEvent(pod, 'Warning', 'FailedAllocateIP', message)
       }
       throw error

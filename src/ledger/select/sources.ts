@@ -71,7 +71,7 @@ function refuseSubnets({ pod }: SelectionInput): void {
     throw new InvalidInputError(
       `Pod annotation '${key}'`,
       value,
-      'is wrong input: automatic pools from SpiderSubnets come in a later release',
+      'cannot be used: automatic pools from SpiderSubnets come in a later release',
       `Remove ${key}, create a SpiderIPPool and name it in ${annotationKeys.ippool}`,
     )
   }
@@ -126,7 +126,7 @@ function declaredByNic(text: string, input: SelectionInput, warnings: string[]):
     throw new InvalidInputError(
       field,
       text,
-      `is wrong input, invalid format of ${field}: interface ${nic} must be specified`,
+      `cannot be used: wrong input, invalid format of ${field}: interface ${nic} must be specified`,
       `Write an item for each NIC, in the order of the pod's networks: ${served.join(', ')}`,
     )
   }
