@@ -232,3 +232,24 @@ void test('excluded, reserved and gateway addresses are never given', async () =
     'the reservation is gone',
   )
 })
+
+void test('add() never moves an address to a pod of another name, whatever owner both claim', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  const owner = {
+    kind: 'sticky',
+    group: 'apps',
+    ownerKind: 'StatefulSet',
+    name: 'a',
+    uid: 's',
+    replica: '0',
+  } as const
+  const first = await ledger.add(callOf('a-0', [[p4]], { owner }), never)
+  const other = await ledger.add(callOf('b-0', [[p4]], { owner, pod: 'tenant/b-0' }), never)
+  assert.notDeepEqual(ips(other), ips(first))
+  assert.equal(ledger.ofContainer('c-a-0', 'eth0').length, 1)
+  const again = await ledger.add(
+    callOf('a-0', [[p4]], { owner, podUid: 'uid-2', containerId: 'c-2', node: 'node2' }),
+    never,
+  )
+  assert.deepEqual(ips(again), ips(first))
+})

@@ -143,7 +143,9 @@ export class Transactions {
   async #tryAdd(call: AddCall, signal: AbortSignal): Promise<AddAnswer | undefined> {
     const { book, views } = this.#ports
     const key = ownerKey(call.owner)
-    const existing = await this.intents.resolveAllOf(() => book.ofOwner(key))
+    const owned = await this.intents.resolveAllOf(() => book.ofOwner(key))
+    // What bears the name of another pod may be in use there, whoever said that both are of one owner: it is never moved.
+    const existing = owned.filter(({ entry }) => entry.pod === call.pod)
     const plan = call.plan(existing)
     const kept = existing.filter(({ ip }) => !plan.drop.includes(ip))
     const chosen = chooseAddresses(plan.wants, call.reserved, views, book)

@@ -198,7 +198,7 @@ export class LedgerWorld {
     const { owner, podUid, containerId, wish } = options
     return {
       owner,
-      pod: `default/${podUid}`,
+      pod: `default/${owner.kind === 'sticky' ? `${owner.name}-${owner.replica}` : podUid}`,
       podUid,
       node: 'node',
       containerId,

@@ -22,22 +22,32 @@ export async function resolveOwners(
   )
   const replicas = new Map<string, BlockOwner>()
   const uids = new Map<string, string | undefined>()
+  const uidOf = async (namespace: string, name: string): Promise<string | undefined> => {
+    const key = `${namespace}/${name}`
+    if (!uids.has(key)) uids.set(key, await readUid(world, namespace, name, signal))
+    return uids.get(key)
+  }
+  const proven = new Map<string, BlockOwner>()
+  for (const pod of new Set(claims.map((claim) => claim.pod))) {
+    const owner = stickyOwnerOf(findPod(pod), world)
+    const [namespace = ''] = pod.split('/')
+    // An owner reference is only what the maker of the pod wrote.
+    if (owner !== undefined && (await uidOf(namespace, owner.name)) === owner.uid) proven.set(pod, owner)
+  }
   for (const [pod, { kind, name }] of workloads) {
-    if (kind !== 'StatefulSet' || !world.isStatefulSetSticky || isSticky(findPod(pod))) continue
+    if (kind !== 'StatefulSet' || !world.isStatefulSetSticky || proven.has(pod)) continue
     const [namespace = '', podName = ''] = pod.split('/')
     const replica = podName.startsWith(`${name}-`) ? podName.slice(name.length + 1) : ''
     if (!/^(0|[1-9]\d{0,9})$/.test(replica)) continue
-    const key = `${namespace}/${name}`
-    if (!uids.has(key)) uids.set(key, await readUid(world, namespace, name, signal))
-    const uid = uids.get(key)
+    const uid = await uidOf(namespace, name)
     if (uid === undefined) continue
     replicas.set(pod, { kind: 'sticky', group: 'apps', ownerKind: 'StatefulSet', name, uid, replica })
   }
   return ({ pod, podUid }) => {
     const found = findPod(pod)
-    if (found !== undefined && (found.metadata.uid === podUid || isSticky(found))) {
-      return ownerOf(found, world.isStatefulSetSticky)
-    }
+    const provenOwner = proven.get(pod)
+    if (provenOwner !== undefined) return provenOwner
+    if (found !== undefined && found.metadata.uid === podUid) return { kind: 'pod', uid: podUid }
     const workload = workloads.get(pod)
     if (workload?.kind === 'VirtualMachineInstance') {
       const { kind: ownerKind, name } = workload
@@ -48,8 +58,9 @@ export async function resolveOwners(
   }
 }
 
-function isSticky(pod: Pod | undefined): boolean {
-  return pod !== undefined && ownerOf(pod, true).kind === 'sticky'
+function stickyOwnerOf(pod: Pod | undefined, world: OwnerWorld) {
+  const owner = pod === undefined ? undefined : ownerOf(pod, world.isStatefulSetSticky)
+  return owner?.kind === 'sticky' ? owner : undefined
 }
 
 async function readUid(

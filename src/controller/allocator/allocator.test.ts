@@ -288,6 +288,34 @@ void test('a disabled pool keeps its replicas and takes no new ones', async () =
   assert.match(refused.msg, /disabled IPPool/)
 })
 
+void test('a pod that claims the StatefulSet of another namespace gets an address of its own', async () => {
+  const { world, allocator, ledger } = await kit()
+  world.workloads.set('default/db', setOf('s', 1))
+  world.addPod('db-0', 'u1', ownedBy('s'))
+  const victim = await allocator.allocate('node1', requestOf('db-0', { containerId: 'c1' }), never)
+  for (const name of ['x', 'db']) {
+    const [reference] = ownedBy('s').ownerReferences
+    assert(reference !== undefined)
+    world.pods.set(`tenant/${name}-0`, {
+      metadata: {
+        name: `${name}-0`,
+        namespace: 'tenant',
+        uid: `u-${name}`,
+        ownerReferences: [{ ...reference, name }],
+      },
+      spec: { nodeName: 'node2' },
+      status: { phase: 'Pending' },
+    })
+    const request = requestOf(`${name}-0`, { podNamespace: 'tenant' })
+    const forged = await allocator.allocate('node2', request, never)
+    assert.notEqual(forged.ips[0]?.address, victim.ips[0]?.address)
+    const [own] = ledger.ofPod(`tenant/${name}-0`)
+    assert.deepEqual(own?.entry.owner, { kind: 'pod', uid: `u-${name}` })
+  }
+  allocator.check('node1', { containerId: 'c1', ifName: 'eth0', ips: ['10.6.168.151'] })
+  assert.equal(ledger.entry('10.6.168.151')?.pod, 'default/db-0')
+})
+
 void test('the first ADD takes the addresses of all named NICs, and the ADDs of the others find them', async () => {
   const { world, allocator, ledger, store } = await kit()
   world.nics = ['eth0', 'net1']

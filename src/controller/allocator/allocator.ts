@@ -27,7 +27,7 @@ import {
 } from '../../ledger/index.ts'
 import { planAdd, podRoutesOf } from './add-plan.ts'
 import { NotReadyError, NotRecordedError } from './errors.ts'
-import { isReplicaValid, ownerOf } from './owner.ts'
+import { isReplicaValid, provenOwnerOf } from './owner.ts'
 import { entryNode, readOwnPod, requireNode } from './pod-identity.ts'
 import { responseOf } from './response.ts'
 import type { AllocatorWorld, PodEvents } from './world.ts'
@@ -138,7 +138,7 @@ class LedgerAllocator implements Allocator {
   ): Promise<AllocateResponse> {
     const { ledger, world } = this.#ports
     const { namespace = '', name, uid = '' } = pod.metadata
-    const owner = ownerOf(pod, world.isStatefulSetSticky)
+    const owner = await provenOwnerOf(pod, world, signal)
     const input = await this.#selectionInput(pod, node, request, signal)
     const podRoutes = podRoutesOf(pod.metadata.annotations?.[annotationKeys.routes])
     let selection: Selection | undefined

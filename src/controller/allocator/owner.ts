@@ -22,6 +22,21 @@ export function ownerOf(pod: Pod, isStatefulSetSticky: boolean): BlockOwner {
   return { kind: 'sticky', group: groupOf(owner.apiVersion), ownerKind, name, uid: owner.uid, replica }
 }
 
+/**
+ * As {@link ownerOf}, but the workload is read afresh: who makes a pod writes its owner references at will, and one that
+ * names a uid of another workload, or of another namespace, must not lead to that one's addresses.
+ */
+export async function provenOwnerOf(
+  pod: Pod,
+  world: Pick<AllocatorWorld, 'readWorkload' | 'isStatefulSetSticky'>,
+  signal: AbortSignal,
+): Promise<BlockOwner> {
+  const owner = ownerOf(pod, world.isStatefulSetSticky)
+  if (owner.kind === 'pod') return owner
+  const workload = await world.readWorkload(directOwner(pod).owner, signal)
+  return workload?.metadata.uid === owner.uid ? owner : { kind: 'pod', uid: pod.metadata.uid ?? '' }
+}
+
 /** The ordinal in a replica's name, `web-3`; undefined when it is no replica of that workload. */
 function ordinalOf(pod: string, workload: string): string | undefined {
   if (!pod.startsWith(`${workload}-`)) return undefined
