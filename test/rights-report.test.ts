@@ -17,12 +17,13 @@ void test('requests are counted to the rules that allow them; what is left over 
     event('spiderpool-agent', 'patch', { resource: 'pods', subresource: 'status', name: 'a' }),
     event('spiderpool-agent', 'patch', { resource: 'pods', name: 'a' }),
     event('spiderpool-agent', 'list', { resource: 'secrets' }, 'forbid'),
+    event('spiderpool-agent', 'get', { resource: 'configmaps', name: 'spiderpool-controller-ca' }, 'forbid'),
     event('spiderpool-controller', 'patch', { ...lease, name: 'spiderpool-controller-leases' }),
     event('spiderpool-controller', 'patch', { ...lease, name: 'of-others' }),
     event('other', 'patch', { resource: 'pods' }),
     '',
   ])
-  assert.equal(requests, 5)
+  assert.equal(requests, 6)
   const used = grants
     .filter(({ count }) => count > 0)
     .map(({ account, verb, resource, count }) => [account, verb, resource, count])

@@ -1,4 +1,10 @@
-import { type AccessRule, type AccountName, accessRights, accountOf } from '../../src/api/index.ts'
+import {
+  type AccessRule,
+  type AccountName,
+  accessRights,
+  accountOf,
+  trustNames,
+} from '../../src/api/index.ts'
 
 /** One verb on one resource that an account may use, and how often it did. */
 export interface Grant {
@@ -46,10 +52,18 @@ export function reportRights(lines: Iterable<string>): RightsReport {
     if (account === undefined) continue
     requests += 1
     const asked = `${account}: ${event.verb} ${event.requestURI?.split('?')[0]}`
-    if (event.annotations?.['authorization.k8s.io/decision'] === 'forbid') forbidden.add(asked)
-    else if (event.objectRef !== undefined && !count(grants, account, event)) unexplained.add(asked)
+    if (event.annotations?.['authorization.k8s.io/decision'] === 'forbid') {
+      if (!isFarewell(account, event)) forbidden.add(asked)
+    } else if (event.objectRef !== undefined && !count(grants, account, event)) unexplained.add(asked)
   }
   return { grants, requests, forbidden: [...forbidden].sort(), unexplained: [...unexplained].sort() }
+}
+
+/** An agent that ends asks this: after an uninstall it may not any more, which is its answer. */
+function isFarewell(account: string, { verb, objectRef = {} }: AuditEvent): boolean {
+  const { resource, name } = objectRef
+  const isAsked = verb === 'get' && resource === 'configmaps' && name === trustNames.authorities
+  return isAsked && account === accountOf('agent')
 }
 
 function count(grants: readonly Grant[], account: string, { verb, objectRef = {} }: AuditEvent): boolean {

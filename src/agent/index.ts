@@ -6,6 +6,7 @@
 
 export { type Agent, type AgentOptions, type AgentPorts, AgentStartError, startAgent } from './agent.ts'
 export { type AgentFlags, agentUsage, parseAgentFlags, withAgentConfig } from './agent-flags.ts'
+export { type FarewellOptions, removeConfAtUninstall } from './farewell.ts'
 export type { MetaDefaults } from './meta/meta-config.ts'
 export { machineNamespaces } from './namespaces.ts'
 export {

@@ -82,6 +82,15 @@ async function installConf(path: string): Promise<void> {
   if ((await readIfThere(path))?.toString() !== wanted) await writeDurably(path, wanted)
 }
 
+/** Removes the configuration file when it is as {@link installPlugins} writes it. @returns whether it was */
+export async function removeConf(confDir: string): Promise<boolean> {
+  const path = join(confDir, confFileName)
+  if ((await readIfThere(path))?.toString() !== metaNetworkText()) return false
+  await rm(path, { force: true })
+  await syncFolder(confDir)
+  return true
+}
+
 async function readIfThere(path: string): Promise<Buffer | undefined> {
   try {
     return await readFile(path)

@@ -135,6 +135,8 @@ const stopController: readonly AccessRule[] = [
   may(['patch'], resources.deployment, { names: [accountOf('controller')], subresource: 'scale' }),
   may(['list'], resources.pod),
 ]
+// That it is gone tells the agents that they are not to come back.
+const tellAgents = may(['delete'], resources.configMap, { names: [trustNames.authorities] })
 const uninstallWith = (verbs: readonly Verb[], more: readonly AccessRule[]): AccessRights => ({
   cluster: [
     ...webhookConfigurationResources.map((resource) =>
@@ -143,7 +145,7 @@ const uninstallWith = (verbs: readonly Verb[], more: readonly AccessRule[]): Acc
     ...ourKinds.map((resource) => may(verbs, resource)),
     ...more,
   ],
-  namespace: stopController,
+  namespace: [...stopController, tellAgents],
 })
 const definitions = ourKinds.map(({ plural, group }) => `${plural}.${group}`)
 

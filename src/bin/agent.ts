@@ -5,12 +5,13 @@ import {
   machineNamespaces,
   parseAgentFlags,
   readAuthorities,
+  removeConfAtUninstall,
   startAgent,
   withAgentConfig,
 } from '../agent/index.ts'
 import { parseProductConfig } from '../api/index.ts'
 import { jsonLogger, type Logger, OperationError, systemClock, systemRandom, toError } from '../base/index.ts'
-import { inClusterConfig, KubeClient, loadKubeconfig, readYamlFile } from '../kube/index.ts'
+import { inClusterConfig, type KubeApi, KubeClient, loadKubeconfig, readYamlFile } from '../kube/index.ts'
 import { assertHostThreads, prepareNamespaces } from '../netlink/index.ts'
 import { createAllocatorClient } from '../rpc/index.ts'
 
@@ -50,7 +51,15 @@ async function main(given: AgentFlags): Promise<void> {
   clearInterval(check)
   await agent.close()
   allocator.close()
+  await sayFarewell(flags, kube, logger)
   await kube.close()
+}
+
+/** An agent that installed nothing, or that no controller publishes its authorities for, leaves the node as it is. */
+async function sayFarewell(flags: AgentFlags, kube: KubeApi, logger: Logger): Promise<void> {
+  if (flags.pluginSource === undefined || flags.controllerCa !== undefined) return
+  const { cniConfDir: confDir, socketPath, defaults } = flags
+  await removeConfAtUninstall({ confDir, socketPath, namespace: defaults.namespace }, { kube, logger })
 }
 
 async function readConfig(flags: AgentFlags, logger: Logger): Promise<AgentFlags> {

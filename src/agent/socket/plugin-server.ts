@@ -145,7 +145,8 @@ async function prepareFolder(path: string): Promise<void> {
   await unlink(path) // left by an agent that was killed
 }
 
-function isServed(path: string): Promise<boolean> {
+/** Whether a process accepts connections at this path. */
+export function isServed(path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const probe = connect(path)
   probe.once('connect', () => {

@@ -4,6 +4,7 @@ import {
   resources,
   spiderFinalizer,
   spiderGroup,
+  trustNames,
   webhookConfigurationName,
   webhookConfigurationResources,
 } from '../../api/index.ts'
@@ -18,7 +19,8 @@ export interface UninstallOptions {
   readonly removeData: boolean
 }
 
-const controllerDeployment = 'spiderpool-controller'
+/** Name of the Deployment that is stopped. */
+export const controllerDeployment = 'spiderpool-controller'
 const controllerPods = 'app.kubernetes.io/component=spiderpool-controller'
 const stopBudgetMs = 60_000
 const goneBudgetMs = 30_000
@@ -40,7 +42,8 @@ const ourKinds: readonly Resource[] = [
 
 /**
  * Makes sure that nothing of ours blocks the cluster once the controller is gone: webhooks go first, the controller is stopped so
- * that it puts nothing back, and our finalizers are taken off. Finalizers of others are left alone. Safe to repeat.
+ * that it puts nothing back, and our finalizers are taken off. Finalizers of others are left alone. Last of all, what tells
+ * agents of an uninstall. Safe to repeat.
  * @param report gets a line for each step
  * @returns what could not be done, one line each; nothing is waited for without end. What others hold is only reported
  */
@@ -71,10 +74,15 @@ export async function uninstall(
   for (const resource of ourKinds) {
     await step(resource.plural, () => letGo(resource, options.removeData, api, signal))
   }
-  if (!options.removeData) return failed
-  for (const resource of ourKinds) {
+  for (const resource of options.removeData ? ourKinds : []) {
     await step(`definition of ${resource.plural}`, () => removeDefinition(resource, api, signal))
   }
+  // After the controller, which would write it again.
+  await step(`ConfigMap ${trustNames.authorities}`, async () => {
+    const ref = { namespace: options.namespace, name: trustNames.authorities }
+    await api.delete(resources.configMap, ref, {}, signal)
+    return 'removed: agents that end from now on take their CNI configuration off their nodes'
+  })
   return failed
 }
 
@@ -110,8 +118,12 @@ async function letGo(
     }
   }
   const count = waiting.length
+  const goneCount = waiting.filter(isGoneWithUs).length
   await Promise.all(Array.from({ length: Math.min(atOnce, count) }, worker))
-  return isRemoved ? `${count} deleted` : `${count} of ${objects.length} released, all kept`
+  if (isRemoved) return `${count} deleted`
+  const told = `${count} of ${objects.length} released`
+  if (goneCount === 0) return `${told}, all kept`
+  return `${told}, ${goneCount} were being deleted, now gone; ${objects.length - goneCount} kept`
 }
 
 async function release(
@@ -177,10 +189,10 @@ async function listNames(
   signal: AbortSignal,
 ): Promise<readonly KubeObject[]> {
   const keep = ({ metadata }: KubeObject): KubeObject => {
-    const { name, namespace, finalizers = [], resourceVersion = '' } = metadata
-    return {
-      metadata: { name, ...(namespace === undefined ? {} : { namespace }), finalizers, resourceVersion },
-    }
+    const { name, namespace, finalizers = [], resourceVersion = '', deletionTimestamp } = metadata
+    const place = namespace === undefined ? {} : { namespace }
+    const end = deletionTimestamp === undefined ? {} : { deletionTimestamp }
+    return { metadata: { name, ...place, ...end, finalizers, resourceVersion } }
   }
   try {
     return (await api.listAll(resource, { limit: 500, keep }, signal)).items
@@ -197,6 +209,12 @@ function refOf({ metadata }: KubeObject): ObjectRef {
 
 function isHeldByUs({ metadata }: KubeObject): boolean {
   return metadata.finalizers?.includes(spiderFinalizer) === true
+}
+
+/** Somebody deleted it, and it waits for our finalizer alone. */
+function isGoneWithUs({ metadata }: KubeObject): boolean {
+  const { deletionTimestamp, finalizers = [] } = metadata
+  return deletionTimestamp !== undefined && finalizers.every((finalizer) => finalizer === spiderFinalizer)
 }
 
 function isNotFound(error: unknown): boolean {
