@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { after, before } from 'node:test'
-import { crdManifests, type KubeObject, resources, spiderFinalizer } from '../../src/api/index.ts'
+import { crdManifests, type KubeObject, resources, spiderFinalizer, trustNames } from '../../src/api/index.ts'
 import { silentLogger } from '../../src/base/index.ts'
 import { KubeClient, loadKubeconfig } from '../../src/kube/index.ts'
 import { type BareServer, startBareServer } from '../support/bare-server.ts'
@@ -13,6 +13,7 @@ import { waitFor } from './lab-harness.ts'
 
 const root = dirname(dirname(import.meta.dirname))
 const dir = mkdtempSync(join(tmpdir(), 'uninstall-'))
+const inNamespace = ['uninstall', '--namespace', 'kube-system']
 const never = new AbortController().signal
 const webhooks = ['Mutating', 'Validating'].map((word) => ({
   group: 'admissionregistration.k8s.io',
@@ -82,18 +83,63 @@ void test('uninstall removes webhooks and our finalizers, keeps objects and what
   await api.create(resources.ipPool, pool('both', [spiderFinalizer, 'example.com/hold'], 2), never)
   await api.create(resources.ipPool, pool('waiting', [spiderFinalizer], 3), never)
   await api.delete(resources.ipPool, { name: 'waiting' }, {}, never)
+  const told = { namespace: 'kube-system', name: trustNames.authorities }
+  await api.create(resources.configMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata: told }, never)
+  // Without --yes nothing is done, nor where no controller of ours is.
+  const before = await finalizersOfPools()
+  for (const args of [
+    ['uninstall'],
+    inNamespace,
+    ['uninstall', '--yes'],
+    [...inNamespace, '--remove-data'],
+  ]) {
+    const { code, text } = await ctl(...args)
+    assert.equal(code, 2, text)
+    assert.match(text, /this would:\n- remove both webhook.*[\s\S]*Nothing was done.*--namespace NAME.*--yes/)
+    assert.equal(/DELETE all objects/.test(text), args.includes('--remove-data'))
+  }
+  const nobody = await ctl(...inNamespace, '--yes')
+  assert.equal(nobody.code, 1, nobody.text)
+  assert.match(nobody.text, /namespace "kube-system": there is no Deployment .*[\s\S]*--force/)
+  assert.deepEqual(await finalizersOfPools(), before)
+  assert.notEqual(await api.get(resources.configMap, told, never), undefined)
   for (let round = 0; round < 2; round++) {
-    const { code, text } = await ctl('uninstall')
+    const { code, text } = await ctl(...inNamespace, '--yes', '--force')
     assert.equal(code, 0, text)
     assert.match(text, /controller: not there/)
+    if (round === 0)
+      assert.match(text, /spiderippools: 3 of 3 released, 1 were being deleted, now gone; 2 kept/)
+    assert.equal(await api.get(resources.configMap, told, never), undefined)
     assert.deepEqual(await finalizersOfPools(), { ours: [], both: ['example.com/hold'] })
     for (const resource of webhooks)
       assert.equal(await api.get(resource, { name: 'spiderpool-controller' }, never), undefined)
   }
 })
 
+void test('uninstall stops our controller, and leaves that of the reference project alone', async () => {
+  const ours = { 'spiderpool.spidernet.io/implementation': 'typescript' }
+  const ref = { namespace: 'kube-system', name: 'spiderpool-controller' }
+  for (const [more, expected] of [
+    [{}, 1],
+    [ours, 0],
+  ] as const) {
+    const labels = { app: 'controller' }
+    const container = { name: 'main', image: 'controller' }
+    const template = { metadata: { labels: { ...labels, ...more } }, spec: { containers: [container] } }
+    const spec = { replicas: 1, selector: { matchLabels: labels }, template }
+    const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: ref, spec }
+    await api.create(resources.deployment, deployment as KubeObject, never)
+    const { code, text } = await ctl(...inNamespace, '--yes')
+    assert.equal(code, expected, text)
+    assert.match(text, expected === 0 ? /controller: stopped/ : /is not ours: its pods lack the label/)
+    const found = await api.get<KubeObject & { spec: { replicas: number } }>(resources.deployment, ref, never)
+    assert.equal(found?.spec.replicas, expected)
+    await api.delete(resources.deployment, ref, {}, never)
+  }
+})
+
 void test('uninstall --remove-data deletes objects and definitions, and names what others hold', async () => {
-  const { code, text } = await ctl('uninstall', '--remove-data')
+  const { code, text } = await ctl(...inNamespace, '--yes', '--force', '--remove-data')
   assert.equal(code, 0, text)
   assert.match(
     text,

@@ -6,7 +6,8 @@ import { numberFlag, type ParsedArgs, parseFlags, refuseMore, textFlag } from '.
 import { exitCodes } from '../run-cli.ts'
 import { conflictLines, readConflicts } from './conflicts.ts'
 import { createDefaults, parseDefaults } from './create-defaults.ts'
-import { uninstall } from './uninstall.ts'
+import { type UninstallOptions, uninstall } from './uninstall.ts'
+import { assertInstalled, uninstallPlan } from './uninstall-guard.ts'
 
 /** How the commands reach a cluster. */
 export interface ClusterPort {
@@ -39,8 +40,10 @@ function uninstallCommand(cluster: ClusterPort, env: Env): Command {
     summary: 'Remove what could block a cluster once the controller is gone: webhooks and our finalizers',
     flags: [
       ...clusterFlags,
-      { name: 'namespace', value: 'NAME', text: 'of the installation (SPIDERPOOL_NAMESPACE, kube-system)' },
+      { name: 'namespace', value: 'NAME', text: 'of the installation; in a pod by default its own' },
       { name: 'remove-data', text: 'also delete all objects of our kinds, and the definitions of the kinds' },
+      { name: 'yes', text: 'do it; without it, what would be done is printed (not needed in a pod)' },
+      { name: 'force', text: 'also when the namespace has no controller of ours' },
     ],
   }
   return {
@@ -48,20 +51,29 @@ function uninstallCommand(cluster: ClusterPort, env: Env): Command {
     run: async (args, terminal, signal) => {
       const parsed = parseFlags(command, args)
       refuseMore(command, parsed, 0)
-      const namespace = textFlag(parsed, 'namespace') ?? env['SPIDERPOOL_NAMESPACE'] ?? 'kube-system'
-      const removeData = parsed.flags['remove-data'] === true
+      const { kubeconfig } = readAccess(env, parsed)
+      const isInPod = kubeconfig === undefined
+      const given = textFlag(parsed, 'namespace')
+      const namespace = given ?? (isInPod ? (env['SPIDERPOOL_NAMESPACE'] ?? 'kube-system') : undefined)
+      const options = { namespace: namespace ?? 'NAME', removeData: parsed.flags['remove-data'] === true }
+      if (!isInPod && (namespace === undefined || parsed.flags['yes'] !== true))
+        return showPlan(options, kubeconfig, terminal)
       return withCluster({ cluster, env, parsed, signal }, async (api, deadline) => {
-        const failed = await uninstall(
-          { namespace, removeData },
-          api,
-          (line) => terminal.print(line),
-          deadline,
-        )
+        const isChecked = !isInPod && parsed.flags['force'] !== true
+        if (isChecked) await assertInstalled(options.namespace, api, deadline)
+        const failed = await uninstall(options, api, (line) => terminal.print(line), deadline)
         for (const line of failed) terminal.note(`not done: ${line}`)
         return failed.length === 0 ? exitCodes.done : exitCodes.failed
       })
     },
   }
+}
+
+function showPlan(options: UninstallOptions, kubeconfig: string, terminal: Terminal): number {
+  terminal.print(`On the cluster of ${kubeconfig} this would:`)
+  for (const line of uninstallPlan(options)) terminal.print(`- ${line}`)
+  terminal.note('Nothing was done. To do it, give --namespace NAME, of the installation, and --yes')
+  return exitCodes.usage
 }
 
 function createDefaultsCommand(cluster: ClusterPort, env: Env): Command {
@@ -131,10 +143,13 @@ interface ClusterCall {
   readonly signal: AbortSignal
 }
 
-async function withCluster(
-  { cluster, env, parsed, signal }: ClusterCall,
-  work: (api: KubeApi, deadline: AbortSignal) => Promise<number>,
-): Promise<number> {
+interface Access {
+  /** undefined: the credentials of the pod. */
+  readonly kubeconfig: string | undefined
+  readonly budgetMs: number
+}
+
+function readAccess(env: Env, parsed: ParsedArgs): Access {
   const isInCluster = parsed.flags['in-cluster'] === true
   const kubeconfig = textFlag(parsed, 'kubeconfig')
   const budget = numberFlag(parsed, 'timeout-seconds', seconds) ?? defaultSeconds
@@ -148,9 +163,17 @@ async function withCluster(
   const file = kubeconfig ?? env['KUBECONFIG']
   if (!isInCluster && (file === undefined || file === ''))
     throw new InvalidInputError('--kubeconfig', file, 'is missing', 'give --kubeconfig FILE, or --in-cluster')
-  const { api, close } = await cluster.connect(isInCluster ? undefined : file)
+  return { kubeconfig: isInCluster ? undefined : file, budgetMs: budget * 1_000 }
+}
+
+async function withCluster(
+  { cluster, env, parsed, signal }: ClusterCall,
+  work: (api: KubeApi, deadline: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const { kubeconfig, budgetMs } = readAccess(env, parsed)
+  const { api, close } = await cluster.connect(kubeconfig)
   try {
-    return await work(api, AbortSignal.any([signal, AbortSignal.timeout(budget * 1_000)]))
+    return await work(api, AbortSignal.any([signal, AbortSignal.timeout(budgetMs)]))
   } finally {
     await close()
   }
