@@ -1,27 +1,56 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
+import { crdFiles } from '../crd-files.ts'
 
-/** The chart with its default values as one file, from the top of the repository. */
+/** The chart with its default values as one file, without definitions, from the top of the repository. */
 export const installManifest = 'manifests/install.yaml'
+/** The definitions of our kinds. */
+export const crdManifest = 'manifests/crds.yaml'
+/** The definition that we share with others. */
+export const networkManifest = 'manifests/network-attachment-definition.yaml'
 
+const shared = 'network-attachment-definitions'
 /** The chart asks for one; here it is named and left to the user, since the interfaces of the nodes are not known. */
 const defaultNetwork = 'kube-system/default'
 
-const head = `# The chart charts/spiderpool with its default values, rendered for kube-system by \`npm run manifests\`.
-# Without the chart's Jobs: create pools by hand, and run "spiderpoolctl uninstall" before you delete this.
+const installHead = `# The chart charts/spiderpool with its default values for kube-system, by \`npm run manifests\`.
+# Without the chart's Jobs: create pools by hand.
 #
 # Before you apply it:
+# - Apply crds.yaml, and network-attachment-definition.yaml where the cluster has no such definition.
 # - Build and push the two images (docs/images.md), and write their names into the two lines "image:".
 # - It changes the network of all new pods: agents put 00-spiderpool.conflist before the configurations of
 #   other CNIs, and pods that name no network get ${defaultNetwork} for their first interface, which
 #   nothing in this file creates. Create that network right after it (docs/install.md), or replace the name in
 #   the two lines "--cluster-network" and the line "clusterNetwork:". Until it is there, new pods wait.
+#
+# To uninstall: spiderpoolctl uninstall --kubeconfig FILE --namespace kube-system --yes
+# and then "kubectl delete -f" this file. Pools and addresses on record stay, until crds.yaml is deleted.
+`
+const crdHead = `# The definitions of our kinds, made by \`npm run manifests\`. Apply them before install.yaml.
+# WARNING: "kubectl delete -f" this file deletes all pools, subnets and addresses on record too.
+# It is the last step of an uninstall that is to leave nothing: after "spiderpoolctl uninstall", and after
+# install.yaml was deleted.
+`
+const networkHead = `# The definition of NetworkAttachmentDefinition, made by \`npm run manifests\`.
+# Apply it where "kubectl get crd network-attachment-definitions.k8s.cni.cncf.io" finds none.
+# WARNING: others use it too. "kubectl delete -f" this file deletes every such network of the cluster.
 `
 
-/** @param helm path of Helm 4 */
-export function renderManifest(root: string, helm: string): string {
+/**
+ * All files that `npm run manifests` writes: path to text.
+ * @param helm path of Helm 4
+ */
+export function renderManifests(root: string, helm: string): ReadonlyMap<string, string> {
   const chart = join(root, 'charts/spiderpool')
-  const values = `--set=multus.multusCNI.defaultCniCRName=${defaultNetwork}`
-  const args = ['template', 'spiderpool', chart, '--namespace', 'kube-system', '--no-hooks', values]
-  return `${head}${execFileSync(helm, args, { encoding: 'utf8', maxBuffer: 1 << 26 })}`
+  const values = ['--set=crds.install=false', `--set=multus.multusCNI.defaultCniCRName=${defaultNetwork}`]
+  const args = ['template', 'spiderpool', chart, '--namespace', 'kube-system', '--no-hooks', ...values]
+  const rendered = execFileSync(helm, args, { encoding: 'utf8', maxBuffer: 1 << 26 })
+  const definitions = [...crdFiles()]
+  const textOf = (files: typeof definitions) => files.map(([, text]) => `---\n${text}`).join('')
+  return new Map([
+    [installManifest, `${installHead}${rendered}`],
+    [crdManifest, `${crdHead}${textOf(definitions.filter(([name]) => !name.startsWith(shared)))}`],
+    [networkManifest, `${networkHead}${textOf(definitions.filter(([name]) => name.startsWith(shared)))}`],
+  ])
 }

@@ -1,11 +1,11 @@
 // The chart on a real control plane: pods run from the images' file systems under the chart's own ServiceAccounts. Needs root.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before } from 'node:test'
 import { parse, stringify } from 'yaml'
-import { installManifest, renderManifest } from '../../scripts/manifests/render.ts'
+import { installManifest, renderManifests } from '../../scripts/manifests/render.ts'
 import { type KubeObject, resources, spiderFinalizer } from '../../src/api/index.ts'
 import { HelmCluster, objectsOf } from '../support/kubelet/helm-cluster.ts'
 import { onlyOn, serverUnderTest } from '../support/server-under-test.ts'
@@ -143,7 +143,15 @@ async function finalizersOfOurs(): Promise<readonly string[]> {
     .flatMap(({ metadata }) => (metadata.finalizers ?? []).filter((one) => one === spiderFinalizer))
 }
 
+function configurationsOfNodes(): readonly string[] {
+  return cluster.kubelets.map(({ hostDir }) => join(hostDir, 'etc/cni/net.d/00-spiderpool.conflist'))
+}
+
 async function assertNothingBlocks(pod: string): Promise<void> {
+  // New pods would call agents that are gone.
+  await waitFor('agents take their configuration off the nodes', 40_000, () =>
+    Promise.resolve(!configurationsOfNodes().some((path) => existsSync(path)) || undefined),
+  ).catch((error: unknown) => assert.fail(`${String(error)}\n${cluster.logs()}`))
   const hooks = 'mutatingwebhookconfigurations,validatingwebhookconfigurations'
   assert.doesNotMatch(await kubectl('get', hooks, '-o', 'name'), /spiderpool/)
   assert.deepEqual(await finalizersOfOurs(), [])
@@ -190,6 +198,8 @@ onlyOn(
     assert.equal(added.status, 0, `${added.text}\n${cluster.logs()}`)
     assert.match(added.text, /10\.6\.168\.\d\d\/16/)
 
+    const writtenAt = () => configurationsOfNodes().map((path) => statSync(path).mtimeMs)
+    const before = writtenAt()
     const writes = keepWriting()
     const upgraded = helm(
       'upgrade',
@@ -204,6 +214,7 @@ onlyOn(
     assert.deepEqual(refused, [], cluster.logs())
     assert.ok(count > 20, `only ${count} writes`)
     assert.notEqual(await columnsOfPools(), 0, 'the definition was upgraded')
+    assert.deepEqual(writtenAt(), before, 'agents that an upgrade replaces leave their configuration there')
     const again = cni('ADD', pod, '/var/run/netns/pod-1')
     assert.match(again.text, /10\.6\.168\.\d\d\/16/, 'the pod has its address still')
     await kubectl(
@@ -331,7 +342,7 @@ const wrongValues: readonly (readonly [string, RegExp])[] = [
 onlyOn(
   'real',
   feature,
-  'wrong values are refused with their place, ignored ones named; manifests/install.yaml is what the chart renders',
+  'wrong values are refused with their place, ignored ones named; manifests/ holds what the chart renders',
   async () => {
     const network = '--set=multus.multusCNI.defaultCniCRName=mine'
     for (const [values, message] of wrongValues) {
@@ -353,8 +364,11 @@ onlyOn(
       /no effect in this release:\n- ipam\.enableIPConflictDetection\n- spiderpoolAgent\.securityContext\n(- plugins\n)?- rdma\n/,
     )
     assert.match(text, /no registry is set.* spiderpool-controller:\S+, spiderpool-agent:/)
-    const written = readFileSync(join(root, installManifest), 'utf8')
-    assert.equal(written, renderManifest(root, cluster.helmPath), 'run: npm run manifests')
+    const rendered = renderManifests(root, cluster.helmPath)
+    for (const [path, expected] of rendered)
+      assert.equal(readFileSync(join(root, path), 'utf8'), expected, 'run: npm run manifests')
+    assert.doesNotMatch(rendered.get(installManifest) ?? '', /kind: CustomResourceDefinition/)
+    for (const path of rendered.keys()) await kubectl('apply', '--dry-run=server', '-f', join(root, path))
   },
 )
 
