@@ -38,6 +38,14 @@ void test('readAllocationRecords() keeps both records of an address that is ther
   assert.match(remarks.join(), /10\.7\.1\.1 twice/)
 })
 
+void test('texts of a record that are longer than any real one count as not given', () => {
+  const [podUid, node] = ['u'.repeat(513), 'n'.repeat(5000)]
+  const text = JSON.stringify({ '10.7.1.1': { pod: 'a/x', podUid, node, interface: 'eth0' } })
+  const { records, unreadable } = readAllocationRecords(text)
+  assert.deepEqual(records, [{ ip: '10.7.1.1', pod: 'a/x', podUid: '', nic: 'eth0', node: '' }])
+  assert.deepEqual(unreadable, [])
+})
+
 const bad: readonly (readonly [string, unknown, RegExp])[] = [
   ['half a text', '{"10.7.1.1":{"pod":"a/a"', /status\.allocatedIPs .*is not JSON/],
   ['a list', '[]', /is not a JSON object/],

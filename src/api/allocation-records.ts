@@ -1,5 +1,6 @@
 import { formatIp, tryParseIp } from '../address/index.ts'
 import { InvalidInputError, jsonMemberList, parseJson, toError } from '../base/index.ts'
+import { crdLimits } from './crd/limits.ts'
 
 /** One record of `status.allocatedIPs`, as this or another allocator wrote it. */
 export interface AllocationRecord {
@@ -37,6 +38,11 @@ const knownMembers = new Set([
   'namespace',
   'ownerControllerType',
 ])
+/** A text that others wrote and we record; '' for one that is longer than any real name or id. */
+export function foreignText(text: unknown): string {
+  return typeof text === 'string' && text.length <= crdLimits.recordedText ? text : ''
+}
+
 const namePart = '[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?'
 const podForm = new RegExp(`^${namePart}/${namePart}$`)
 const remedy =
@@ -111,6 +117,8 @@ function readRecord(key: string, raw: string, remarks: Set<string>): AllocationR
   if (!podForm.test(pod)) {
     return new InvalidInputError(`${at}.pod`, members.get('pod'), 'is not namespace/name of a pod', remedy)
   }
-  if (text('podUid') === '') remarks.add(`${field} has records without podUid: the pod of that name counts`)
-  return { ip: address, pod, podUid: text('podUid'), nic: text('interface'), node: text('node') }
+  const foreign = (name: string): string => foreignText(text(name))
+  const podUid = foreign('podUid')
+  if (podUid === '') remarks.add(`${field} has records without podUid: the pod of that name counts`)
+  return { ip: address, pod, podUid, nic: foreign('interface'), node: foreign('node') }
 }

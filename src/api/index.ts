@@ -16,6 +16,7 @@ export {
 export {
   type AllocationRecord,
   type AllocationRecords,
+  foreignText,
   readAllocationRecords,
 } from './allocation-records.ts'
 export * from './allocator-rpc.ts'

@@ -140,3 +140,24 @@ void test('an entry with claims that cannot be read keeps its address from every
   const read = parseBlock(block as unknown as SpiderIpBlock)
   assert.deepEqual([...read.unreadable], ['10.7.1.1'])
 })
+
+void test('all of many holders keep the address, also those that are known by their names alone', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  const named = ['x', 'y'].map((name) => holder(name, { owner: { kind: 'pod', uid: '' }, podUid: '' }))
+  const holders = [...Array.from({ length: 30 }, (_, at) => holder(`pod-${at}`)), ...named]
+  await ledger.takeIn([{ ip: '10.7.1.1', holders }], never)
+  await ledger.takeIn([{ ip: '10.7.1.1', holders: named }], never)
+  const entry = ledger.entry('10.7.1.1') ?? holder('')
+  assert.deepEqual(
+    [entry, ...claimsOf(entry)].map(({ pod }) => pod),
+    holders.map(({ pod }) => pod),
+  )
+})
+
+void test('a block whose term no Lease can follow is refused with a remedy', () => {
+  const block = {
+    metadata: { name: 'v4-0a070100-25', resourceVersion: '1' },
+    spec: { cidr: '10.7.1.0/25', term: 2_147_483_647 },
+  }
+  assert.throws(() => parseBlock(block), /spec\.term 2147483647: it is above 2000000000/)
+})

@@ -21,6 +21,9 @@ export function isContested(entry: BlockEntry): boolean {
 
 /** True when both are of one owner: the same pod, or the same replica of a sticky workload. */
 export function isSameHolder(a: BlockEntry, b: BlockEntry): boolean {
+  // Records of old releases name a pod without uid, and such a pod may be gone: then only its name tells it from others.
+  const isNameless = a.owner.kind === 'pod' && a.owner.uid === ''
+  if (isNameless && ownerKey(b.owner) === '') return a.pod === b.pod
   return ownerKey(a.owner) === ownerKey(b.owner) || (a.podUid !== '' && a.podUid === b.podUid)
 }
 

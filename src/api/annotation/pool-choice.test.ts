@@ -106,6 +106,12 @@ const bad: readonly (readonly [string, (text: string) => unknown, string, string
     '[{"dst":"10.7.0.0","gw":"10.6.0.1"}]',
     "invalid route format 'dst: 10.7.0.0, gw: 10.6.0.1'",
   ],
+  [
+    'routes',
+    parsePodRoutes,
+    JSON.stringify(Array.from({ length: 65 }, (_, i) => ({ dst: `10.7.${i}.0/24`, gw: '10.6.0.1' }))),
+    'it has 65 routes, more than 64',
+  ],
   ['routes', parsePodRoutes, '[{}]', "invalid route format 'dst: , gw: '"],
   ['default-route-nic', parseDefaultRouteNic, '', 'is no interface name'],
   [

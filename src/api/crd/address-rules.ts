@@ -204,10 +204,13 @@ export function routesSchema(description: string, rules: readonly Rule[]): Schem
 export function recordedRoutesSchema(description: string): Schema {
   const route = object(
     'One route.',
-    { dst: text('Destination.'), gw: text('Address of the next hop.') },
+    {
+      dst: text('Destination.', { maxLength: crdLimits.cidrLength }),
+      gw: text('Address of the next hop.', { maxLength: crdLimits.ipLength }),
+    },
     { required: ['dst', 'gw'] },
   )
-  return list(description, route)
+  return list(description, route, { maxItems: crdLimits.recordedRoutes })
 }
 
 /** An object without `spec` means nothing. */

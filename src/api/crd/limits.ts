@@ -13,6 +13,14 @@ export const crdLimits = {
   ranges: 3000,
   /** Entries of `routes` or `policyRoutes`. */
   routes: 200,
+  /** Routes of one recorded answer: those of a pool and of a pod together. */
+  recordedRoutes: 1000,
+  /** Any other text of a record: names and ids, at most `namespace/name` of 253 characters each. */
+  recordedText: 512,
+  /** Sandboxes of one address, and addresses of one request. */
+  recordedItems: 1000,
+  /** Term of a leader: a Lease counts its own with 32 bits. */
+  term: 2_000_000_000,
   /** Entries of `hijackCIDR`. */
   hijackCidrs: 500,
   /** Expressions of one label selector. */
@@ -24,7 +32,7 @@ export const crdLimits = {
   /** Addresses in one block, and as many release times. */
   blockEntries: 4096,
   /** Holders of one address beside its owner, as other allocators recorded them. */
-  blockClaims: 16,
+  blockClaims: 128,
   /** Conditions of one pool. */
   poolConditions: 20,
 } as const

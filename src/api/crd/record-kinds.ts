@@ -2,7 +2,7 @@ import { resources } from '../resources.ts'
 import { recordedRoutesSchema } from './address-rules.ts'
 import { crdLimits } from './limits.ts'
 import { type CrdManifest, crdManifest, type PrinterColumn } from './manifest.ts'
-import { flag, int64, integer, list, map, object, type Schema, text, textList } from './schema.ts'
+import { flag, int64, integer, list, map, object, type Schema, text } from './schema.ts'
 
 const nicColumn = (name: string, field: string): PrinterColumn => ({
   name,
@@ -66,47 +66,56 @@ export const endpointCrd: CrdManifest = crdManifest({
   subresources: {},
 })
 
+// A ledger entry repeats what others wrote: bounded, so that one object cannot outgrow what the API server stores.
+const recorded = (description: string): Schema => text(description, { maxLength: crdLimits.recordedText })
+const requestIps = list(
+  'All addresses of the request.',
+  { type: 'string', maxLength: crdLimits.ipLength },
+  { maxItems: crdLimits.recordedItems },
+)
+
 const entryProperties: Readonly<Record<string, Schema>> = {
-  pool: text('Pool that gave the address.'),
-  nic: text('Interface of the pod.'),
+  pool: recorded('Pool that gave the address.'),
+  nic: recorded('Interface of the pod.'),
   owner: object(
     'A pod by uid, or a replica of a sticky workload.',
     {
       kind: text('pod or sticky.', { enum: ['pod', 'sticky'] }),
-      uid: text('UID of the pod or of the workload.'),
-      group: text('API group of the workload.'),
-      ownerKind: text('Kind of the workload.'),
-      name: text('Name of the workload.'),
-      replica: text('Ordinal or name of the replica.'),
+      uid: recorded('UID of the pod or of the workload.'),
+      group: recorded('API group of the workload.'),
+      ownerKind: recorded('Kind of the workload.'),
+      name: recorded('Name of the workload.'),
+      replica: recorded('Ordinal or name of the replica.'),
     },
     { required: ['kind', 'uid'], 'x-kubernetes-preserve-unknown-fields': true },
   ),
-  pod: text('namespace/name of the pod that uses the address, or used it last.'),
-  podUid: text('UID of that pod.'),
-  node: text('Node of that pod.'),
+  pod: recorded('namespace/name of the pod that uses the address, or used it last.'),
+  podUid: recorded('UID of that pod.'),
+  node: recorded('Node of that pod.'),
   intent: object(
     'Set when one request took several addresses: held until all carry this id.',
-    { id: text('Name of the request.'), ips: textList('All addresses of the request.') },
+    { id: recorded('Name of the request.'), ips: requestIps },
     { required: ['id', 'ips'] },
   ),
   attachments: list(
     'Sandboxes that use the address; none when it is detached.',
     object(
       'One sandbox.',
-      { containerId: text('Container id.'), node: text('Node.'), active: flag('Carries traffic.') },
+      { containerId: recorded('Container id.'), node: recorded('Node.'), active: flag('Carries traffic.') },
       { required: ['containerId', 'node', 'active'], 'x-kubernetes-preserve-unknown-fields': true },
     ),
+    { maxItems: crdLimits.recordedItems },
   ),
   since: int64('Time of the allocation, milliseconds since the epoch.'),
   grant: object(
     'What the request was answered with.',
     {
       prefixBits: integer('Prefix length of the network.'),
-      gateway: text('Default gateway.'),
+      gateway: recorded('Default gateway.'),
       routes: recordedRoutesSchema('Routes of the interface.'),
       cleanGateway: flag('No default route for this interface.'),
       vlan: integer('VLAN tag.'),
-      mac: text('MAC address.'),
+      mac: recorded('MAC address.'),
     },
     { required: ['prefixBits'], 'x-kubernetes-preserve-unknown-fields': true },
   ),
@@ -153,6 +162,7 @@ const blockSpec: Schema = object(
     }),
     term: int64('Term of the leader that wrote last.', {
       minimum: 0,
+      maximum: crdLimits.term,
       'x-kubernetes-validations': [
         {
           rule: 'self >= oldSelf',

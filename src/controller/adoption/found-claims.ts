@@ -1,11 +1,13 @@
 import { formatIp, tryParseIpWithPrefix } from '../../address/index.ts'
-import type {
-  AdoptedFrom,
-  AllocationRecord,
-  EndpointNic,
-  EntryGrant,
-  IpVersion,
-  SpiderEndpoint,
+import {
+  type AdoptedFrom,
+  type AllocationRecord,
+  crdLimits,
+  type EndpointNic,
+  type EntryGrant,
+  foreignText,
+  type IpVersion,
+  type SpiderEndpoint,
 } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 
@@ -68,25 +70,32 @@ function claimOf(
   return {
     from: 'endpoint',
     ip: formatIp(address.ip),
-    pool,
+    pool: foreignText(pool),
     pod: `${namespace}/${name}`,
-    podUid: current.uid,
-    node: current.node,
-    nic: nic.interface,
+    podUid: foreignText(current.uid),
+    node: foreignText(current.node),
+    nic: foreignText(nic.interface),
     grant: grantOf(nic, version, address.prefixBits),
-    workload: { kind, name: ownerControllerName },
+    workload: { kind: foreignText(kind), name: foreignText(ownerControllerName) },
   }
 }
 
 function grantOf(nic: EndpointNic, version: IpVersion, prefixBits: number): EntryGrant {
-  const gateway = version === 4 ? nic.ipv4Gateway : nic.ipv6Gateway
-  const routes = (nic.routes ?? []).filter(({ dst }) => dst.includes(':') === (version === 6))
+  const { ipLength, cidrLength, recordedRoutes } = crdLimits
+  const gateway = (version === 4 ? nic.ipv4Gateway : nic.ipv6Gateway) ?? ''
+  const routes = (nic.routes ?? [])
+    .filter(
+      ({ dst, gw }) =>
+        dst.includes(':') === (version === 6) && dst.length <= cidrLength && gw.length <= ipLength,
+    )
+    .slice(0, recordedRoutes)
+  const mac = foreignText(nic.mac ?? '')
   return {
     prefixBits,
-    ...(gateway === undefined || gateway === '' ? {} : { gateway }),
+    ...(gateway === '' || gateway.length > ipLength ? {} : { gateway }),
     ...(routes.length === 0 ? {} : { routes }),
     ...(nic.cleanGateway === true ? { cleanGateway: true } : {}),
     ...(nic.vlan === undefined || nic.vlan === 0 ? {} : { vlan: nic.vlan }),
-    ...(nic.mac === undefined || nic.mac === '' ? {} : { mac: nic.mac }),
+    ...(mac === '' ? {} : { mac }),
   }
 }

@@ -211,3 +211,34 @@ void test('claimsOfEndpoint() reads both families of each NIC, and names what it
   const bare = { metadata: { name: 'x' } } as Parameters<typeof claimsOfEndpoint>[0]
   assert.deepEqual(claimsOfEndpoint(bare), { claims: [], problems: [] })
 })
+
+void test('an endpoint gives the ledger no more text than its schema bounds', () => {
+  const long = 'x'.repeat(10_000)
+  const route = { dst: '192.168.40.0/24', gw: '10.77.0.254' }
+  const routes = [
+    { ...route, gw: long },
+    { ...route, dst: long },
+    ...Array.from({ length: 1500 }, () => route),
+  ]
+  const nic = {
+    interface: long,
+    ipv4: '10.77.2.10/20',
+    ipv4Pool: long,
+    ipv4Gateway: long,
+    mac: long,
+    vlan: 0,
+    routes,
+  }
+  const { claims } = claimsOfEndpoint({
+    metadata: { name: 'x', namespace: 'a' },
+    status: {
+      current: { uid: long, node: long, ips: [nic] },
+      ownerControllerType: long,
+      ownerControllerName: long,
+    },
+  })
+  const workload = { kind: '', name: '' }
+  const grant = { prefixBits: 20, routes: Array.from({ length: 1000 }, () => route) }
+  const texts = { pool: '', pod: 'a/x', podUid: '', node: '', nic: '' }
+  assert.deepEqual(claims, [{ from: 'endpoint', ip: '10.77.2.10', ...texts, grant, workload }])
+})

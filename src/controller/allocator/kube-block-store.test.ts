@@ -89,3 +89,17 @@ for (const [status, patchError, createError] of [
     await assert.rejects(store.create(block, never), createError)
   })
 }
+
+for (const message of [
+  'etcdserver: request is too large',
+  'rpc error: code = ResourceExhausted desc = trying to send message larger than max (2097289 vs. 2097152)',
+]) {
+  void test(`status 500 with "${message}" is a refusal: it would never succeed`, async () => {
+    const { api } = apiThat(() => {
+      throw new ApiError('write', { status: 500, reason: 'Unknown', message })
+    })
+    const store = new KubeBlockStore(api)
+    await assert.rejects(store.patch('v4-0a000000-25', '7', change, never), BlockRefusedError)
+    await assert.rejects(store.create(block, never), BlockRefusedError)
+  })
+}

@@ -15,6 +15,8 @@ const listTimeoutMs = 60_000
 const listPage = 50
 // Answers that say that the write did not take place, and never will as it is.
 const refusals: readonly number[] = [400, 403, 404, 405, 413, 415, 422]
+// What an API server says with status 500 when its etcd, or the client of that, does not take so large an object.
+const tooLarge = /request is too large|larger than max/i
 
 /** The blocks at the API server: uncached reads, and merge patches of only what changed. */
 export class KubeBlockStore implements BlockStore {
@@ -85,6 +87,9 @@ function versionOf({ metadata }: SpiderIpBlock): string {
 function asBlockError(name: string, error: unknown, conflicts: readonly number[]): unknown {
   if (!(error instanceof ApiError)) return error
   if (conflicts.includes(error.status)) return new BlockConflictError(name, { cause: error })
-  if (refusals.includes(error.status)) return new BlockRefusedError(name, error.message, { cause: error })
+  const isTooLarge = error.status === 500 && tooLarge.test(error.message)
+  if (isTooLarge || refusals.includes(error.status)) {
+    return new BlockRefusedError(name, error.message, { cause: error })
+  }
   return error
 }

@@ -8,7 +8,7 @@ import {
   tryParseIp,
 } from '../../address/index.ts'
 import type { Attachment, BlockEntry, BlockOwner, EntryGrant, Route, SpiderIpBlock } from '../../api/index.ts'
-import { spiderGroup, spiderVersion } from '../../api/index.ts'
+import { crdLimits, spiderGroup, spiderVersion } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 
 /** Block sizes, chosen by the weight of one write against the number of objects: 128 addresses of about 0.5 KiB. */
@@ -47,6 +47,10 @@ export function parseBlock(object: SpiderIpBlock): ParsedBlock {
   const term = spec['term'] ?? 0
   if (!isCount(term))
     throw wrong('spec.term', term, 'is no whole number', 'restore the term of the last leader')
+  if (term > crdLimits.term) {
+    const hint = 'save the object, delete it, and create it again with the term of the last leader'
+    throw wrong('spec.term', term, `is above ${crdLimits.term}, which no Lease counts to`, hint)
+  }
   const entries = new Map<string, BlockEntry>()
   const unreadable = new Set<string>()
   const problems: string[] = []
