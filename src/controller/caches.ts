@@ -82,6 +82,7 @@ function trimPod(pod: Pod): Pod {
     },
     spec: {
       ...(spec?.nodeName === undefined ? {} : { nodeName: spec.nodeName }),
+      ...(spec?.hostNetwork === true ? { hostNetwork: true } : {}),
       ...(spec?.restartPolicy === undefined ? {} : { restartPolicy: spec.restartPolicy }),
     },
     status: {

@@ -339,7 +339,9 @@ void test('while an agent of the reference runs nothing is allocated; what it wr
     'app.kubernetes.io/name': 'spiderpool',
     'app.kubernetes.io/component': 'spiderpool-agent',
   }
-  await reference.createPod({ namespace: ns, name: 'spiderpool-agent-old' }, { labels })
+  await reference.runAgent(ns, 'spiderpool-agent-old', labels)
+  // What anybody can copy halts nothing.
+  await reference.createPod({ namespace: ns, name: 'spiderpool-agent-copy' }, { labels })
   const ours = { ...labels, [implementationLabel.key]: implementationLabel.value }
   await reference.createPod({ namespace: ns, name: 'spiderpool-agent-new' }, { labels: ours })
   await newPod('m2', 'mixed')
@@ -379,7 +381,7 @@ void test('while an agent of the reference runs nothing is allocated; what it wr
     'mixed',
     textOf([...Object.entries(records), ['10.26.0.3', records['10.26.0.2']]]),
   )
-  await reference.deletePod(`${ns}/spiderpool-agent-old`)
+  await reference.stopAgent(ns, 'spiderpool-agent-old')
   const [given] = await waitFor('it goes on', 20_000, () => leader.add(`${ns}/m2`).catch(() => undefined))
   assert.equal(given, '10.26.0.4')
   assert.equal(leader.leadership.haltReason, undefined)

@@ -128,16 +128,41 @@ export class ReferenceCluster {
   async createPod(
     { namespace, name }: { readonly namespace: string; readonly name: string },
     more: Partial<Pod['metadata']> = {},
+    moreSpec: Partial<Pod['spec']> = {},
   ): Promise<string> {
     const spec = {
       nodeName: 'node1',
       terminationGracePeriodSeconds: 0,
       containers: [{ name: 'pause', image: 'pause' }],
+      ...moreSpec,
     }
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, ...more }, spec }
     // The ServiceAccount of a new namespace comes a moment later.
     const created = await repeat(() => this.#create<Pod>(resources.pod, pod))
     return created.metadata.uid ?? ''
+  }
+
+  /** Creates a pod of the reference's agent, with a DaemonSet of its name that controls it. */
+  async runAgent(namespace: string, name: string, labels: Readonly<Record<string, string>>): Promise<void> {
+    const template = { metadata: { labels }, spec: { containers: [{ name: 'agent', image: 'pause' }] } }
+    const daemonSet: KubeObject & { readonly spec: object } = {
+      apiVersion: 'apps/v1',
+      kind: 'DaemonSet',
+      metadata: { name, namespace, finalizers: ['example.org/held-by-test'] },
+      spec: { selector: { matchLabels: labels }, template },
+    }
+    const { uid = '' } = (await this.#create(resources.daemonSet, daemonSet)).metadata
+    // It is there, so that its pod is not collected; it is going, so that its controller leaves the pod to the test.
+    await this.#api.delete(resources.daemonSet, { name, namespace }, {}, never)
+    const owner = { apiVersion: 'apps/v1', kind: 'DaemonSet', name, uid, controller: true }
+    await this.createPod({ namespace, name }, { labels, ownerReferences: [owner] }, { hostNetwork: true })
+  }
+
+  /** Ends what {@link runAgent} made. */
+  async stopAgent(namespace: string, name: string): Promise<void> {
+    await this.deletePod(`${namespace}/${name}`)
+    const body = { metadata: { finalizers: null } }
+    await this.#api.patch(resources.daemonSet, { name, namespace }, { type: 'merge', body }, never)
   }
 
   async deletePod(pod: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { implementationLabel, type Pod, resources } from '../../api/index.ts'
+import { controllerOf, implementationLabel, type Pod, resources } from '../../api/index.ts'
 import type { KubeApi, ObjectRef } from '../../kube/index.ts'
 
 const componentLabel = 'app.kubernetes.io/component'
@@ -9,13 +9,18 @@ const listPage = 500
 
 /**
  * True for a pod of the reference project's agent, which gives out addresses by itself: the labels of its chart or its image,
- * without the label that all pods of this implementation carry. One that has finished gives out nothing any more.
+ * without the label that all pods of this implementation carry. One that has finished gives out nothing any more. Anybody
+ * who may create pods can copy label and image, so only one that also runs as an agent must counts: on a node, in its
+ * network, and kept there by a DaemonSet.
  */
 export function isReferenceAgent({ metadata, spec, status }: Pod): boolean {
   const { labels = {} } = metadata
   if (labels[implementationLabel.key] === implementationLabel.value) return false
   if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return false
-  const hasImage = spec?.containers?.some(({ image = '' }) => agentImage.test(image)) ?? false
+  const controller = controllerOf(metadata)
+  const isDaemon = controller?.kind === 'DaemonSet' && controller.apiVersion.startsWith('apps/')
+  if (!isDaemon || spec?.hostNetwork !== true || (spec.nodeName ?? '') === '') return false
+  const hasImage = spec.containers?.some(({ image = '' }) => agentImage.test(image)) ?? false
   return labels[componentLabel] === agentComponent || hasImage
 }
 
