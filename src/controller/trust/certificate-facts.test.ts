@@ -52,6 +52,28 @@ void test('each thing that can be wrong is told', () => {
   assert.ok(createPrivateKey(rsa))
 })
 
+void test('a certificate that TLS does not take is a fault, though its key and its authority are right', async () => {
+  await import('reflect-metadata')
+  const { BasicConstraintsExtension, X509CertificateGenerator } = await import('@peculiar/x509')
+  const rsa = { name: 'RSASSA-PKCS1-v1_5', modulusLength: 1024, hash: 'SHA-256' } as const
+  const keyAlgorithm = { ...rsa, publicExponent: new Uint8Array([1, 0, 1]) }
+  const keys = await crypto.subtle.generateKey(keyAlgorithm, true, ['sign', 'verify'])
+  const extensions = [new BasicConstraintsExtension(true)]
+  const weak = await X509CertificateGenerator.createSelfSigned(
+    { name: 'CN=weak', keys, signingAlgorithm: rsa, extensions },
+    crypto,
+  )
+  const cert = weak.toString('pem')
+  const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey))
+  const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }).export({
+    format: 'pem',
+    type: 'pkcs8',
+  })
+  const facts = readFacts({ ...texts, caBundle: ca.certPem + cert, cert, key: key.toString() })
+  assert.equal(facts.serving, undefined)
+  assert.match(facts.faults.join('; '), /tls\.crt and tls\.key cannot serve: .*key too small/)
+})
+
 void test('what is not there is no fault', () => {
   const nothing = { caBundle: '', caKey: '', cert: '', key: '' }
   assert.deepEqual(readFacts(nothing), { authorities: [], signer: undefined, serving: undefined, faults: [] })

@@ -1,5 +1,6 @@
 import { createPrivateKey, KeyObject, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { toError } from '../../base/index.ts'
 
 /** The four texts of a set of certificates, PEM, as a Secret keeps them; '' for what is not there. */
@@ -127,12 +128,27 @@ function readServing(
     faults.push(`tls.key ${fault}`)
     return undefined
   }
+  const weakness = refusalOf(cert, key)
+  if (weakness !== undefined) {
+    faults.push(`tls.crt and tls.key cannot serve: ${weakness}`)
+    return undefined
+  }
   const issuer = bundle.findIndex((authority) => isSignedBy(leaf, authority))
   if (issuer < 0) {
     faults.push('tls.crt was signed by no authority in ca.crt')
     return undefined
   }
   return { issuer, ...lifeOf(leaf), names: namesOf(leaf) }
+}
+
+/** Why TLS does not take a certificate and its key, as for a key that is too short; undefined when it does. */
+function refusalOf(cert: string, key: string): string | undefined {
+  try {
+    createSecureContext({ cert, key, minVersion: 'TLSv1.2' })
+    return undefined
+  } catch (error) {
+    return toError(error).message
+  }
 }
 
 function authorityOf(certificate: X509Certificate): Authority {
