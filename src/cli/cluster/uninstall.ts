@@ -99,7 +99,19 @@ async function stopController(namespace: string, api: KubeApi, signal: AbortSign
   const isGone = await poll(stopBudgetMs, signal, async () => {
     return (await api.list(resources.pod, { ...query, limit: 1 }, signal)).items.length === 0
   })
-  return isGone ? 'stopped' : 'told to stop, its pods are still there: they may put finalizers back'
+  if (!isGone) throw new ControllerRunsError(namespace)
+  return 'stopped'
+}
+
+/** What goes on running may put finalizers back after they were taken off. */
+class ControllerRunsError extends OperationError {
+  override readonly code = 'CONTROLLER_RUNS'
+  override readonly retry = 'later'
+
+  constructor(namespace: string) {
+    const remedy = `Wait until the pods ${controllerPods} of namespace ${namespace} are gone, then run this again`
+    super(`told to stop, but its pods are still there and may put finalizers back. ${remedy}`, remedy)
+  }
 }
 
 /** Takes our finalizers off all objects of a kind, and deletes them where that is asked for. */
