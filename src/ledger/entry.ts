@@ -57,6 +57,19 @@ export function settled(entry: BlockEntry): BlockEntry {
   return entry.intent === undefined ? entry : { ...entry, intent: { id: entry.intent.id, ips: [] } }
 }
 
+/** A NIC of a sandbox. A node names its containers itself: the same id on another node is another container. */
+export interface SandboxNic {
+  readonly containerId: string
+  readonly ifName: string
+  readonly node: string
+}
+
+/** True when the entry is of the NIC, and the container of that node uses it. */
+export function isUsedBy(entry: BlockEntry, { containerId, ifName, node }: SandboxNic): boolean {
+  if (entry.nic !== ifName) return false
+  return attachmentsOf(entry).some((one) => one.containerId === containerId && one.node === node)
+}
+
 /** True when both hold the same data, whatever the order of their keys. */
 export function isEqualData(a: unknown, b: unknown): boolean {
   if (a === b) return true

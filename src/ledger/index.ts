@@ -9,7 +9,14 @@ export type { BlockChange, BlockStore } from './blocks/block-store.ts'
 export type { AddressChange, AddressListener } from './blocks/book.ts'
 export { MemoryBlockStore } from './blocks/memory-block-store.ts'
 export { claimsOf, type FoundAddress, isContested, isSameHolder } from './claims.ts'
-export { attachmentsOf, isAttachedTo, type OwnedAddress, ownerKey } from './entry.ts'
+export {
+  attachmentsOf,
+  isAttachedTo,
+  isUsedBy,
+  type OwnedAddress,
+  ownerKey,
+  type SandboxNic,
+} from './entry.ts'
 export {
   BlockConflictError,
   BlockRefusedError,

@@ -29,6 +29,8 @@ function open(store: MemoryBlockStore, term = 1): Promise<Ledger> {
   return Ledger.open({ store, term, clock, random, logger: silentLogger }, never)
 }
 
+const nicOf = (containerId: string, node = 'node1') => ({ containerId, ifName: 'eth0', node })
+
 /** An ADD of a stateless pod: keeps what it has, else takes one address of each list of pools. */
 function callOf(
   pod: string,
@@ -143,21 +145,21 @@ void test('add() by a new sandbox replaces the attachment by a write', async () 
   const store = new MemoryBlockStore()
   const ledger = await open(store)
   await ledger.add(callOf('a', [[p4]]), never)
-  await ledger.detach('c-a', 'eth0', never)
+  await ledger.detach(nicOf('c-a'), never)
   assert.equal(store.entries().get('10.6.168.151')?.attachments, undefined)
   const again = await ledger.add(callOf('a', [[p4]], { containerId: 'c-2' }), never)
   assert.deepEqual(ips(again), ['10.6.168.151'])
   assert.deepEqual(store.entries().get('10.6.168.151')?.attachments, [
     { containerId: 'c-2', node: 'node1', active: true },
   ])
-  await ledger.detach('c-a', 'eth0', never) // late DEL of the first sandbox
+  await ledger.detach(nicOf('c-a'), never) // late DEL of the first sandbox
   assert.equal(ledger.ofContainer('c-2', 'eth0').length, 1)
 })
 
 void test('free() frees nothing that was attached again since it was seen', async () => {
   const ledger = await open(new MemoryBlockStore())
   await ledger.add(callOf('a', [[p4]]), never)
-  await ledger.detach('c-a', 'eth0', never)
+  await ledger.detach(nicOf('c-a'), never)
   const seen = ledger.ofPod('default/a')
   await ledger.add(callOf('a', [[p4]], { containerId: 'c-2' }), never)
   assert.deepEqual(await ledger.free(seen, never), [])
@@ -167,11 +169,11 @@ void test('free() frees nothing that was attached again since it was seen', asyn
 void test('undo() frees what the attempt took, and only detaches what was there before', async () => {
   const ledger = await open(new MemoryBlockStore())
   await ledger.add(callOf('a', [[p4], [p6]]), never)
-  assert.deepEqual(await ledger.undo('c-other', 'eth0', never), [])
-  assert.equal((await ledger.undo('c-a', 'eth0', never)).length, 2)
+  assert.deepEqual(await ledger.undo(nicOf('c-other'), never), [])
+  assert.equal((await ledger.undo(nicOf('c-a'), never)).length, 2)
   await ledger.add(callOf('a', [[p4]]), never)
   await ledger.add(callOf('a', [[p4]], { containerId: 'c-2' }), never)
-  assert.deepEqual(await ledger.undo('c-2', 'eth0', never), [])
+  assert.deepEqual(await ledger.undo(nicOf('c-2'), never), [])
   const [left] = ledger.ofPod('default/a')
   assert.equal(left?.entry.attachments, undefined)
 })
@@ -252,4 +254,15 @@ void test('add() never moves an address to a pod of another name, whatever owner
     never,
   )
   assert.deepEqual(ips(again), ips(first))
+})
+
+void test('undo() and detach() of a container of another node with the same id change nothing', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  await ledger.add(callOf('a', [[p4]]), never)
+  await ledger.detach(nicOf('c-a', 'node2'), never)
+  assert.deepEqual(await ledger.undo(nicOf('c-a', 'node2'), never), [])
+  assert.equal(ledger.ofContainer('c-a', 'eth0').length, 1)
+  await ledger.detach(nicOf('c-a'), never)
+  assert.deepEqual(await ledger.undo(nicOf('c-a', 'node2'), never), [], 'also when nothing uses it')
+  assert.equal(ledger.poolUsage('p4'), 1)
 })

@@ -8,7 +8,7 @@ import { BlockWorker, type WorkerContext } from './blocks/block-worker.ts'
 import { type AddressListener, anyIpOf, type BlockState, Book } from './blocks/book.ts'
 import type { Change, Outcome } from './blocks/change.ts'
 import type { FoundAddress } from './claims.ts'
-import { isAttachedTo, type OwnedAddress, ownerKey } from './entry.ts'
+import { isAttachedTo, type OwnedAddress, ownerKey, type SandboxNic } from './entry.ts'
 import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { PoolViews } from './pool/pool-view.ts'
@@ -90,22 +90,20 @@ export class Ledger {
   }
 
   /** CNI DEL: the sandbox no longer uses its addresses. Frees nothing. @returns the entries, as they are now */
-  async detach(containerId: string, ifName: string, signal: AbortSignal): Promise<readonly OwnedAddress[]> {
-    const perOwner = [...this.#ownersOf(containerId)].map((key) =>
-      this.#run(key, signal, () => this.#transactions.detach(key, containerId, ifName)),
+  async detach(sandbox: SandboxNic, signal: AbortSignal): Promise<readonly OwnedAddress[]> {
+    const perOwner = [...this.#ownersOf(sandbox.containerId)].map((key) =>
+      this.#run(key, signal, () => this.#transactions.detach(key, sandbox)),
     )
     return (await Promise.all(perOwner)).flat()
   }
 
   /** Undoes one ADD: frees what it took, and only detaches what was there before. @returns the addresses freed */
-  async undo(containerId: string, ifName: string, signal: AbortSignal): Promise<readonly string[]> {
-    const perOwner = [...this.#ownersOf(containerId)].map((key) =>
+  async undo(sandbox: SandboxNic, signal: AbortSignal): Promise<readonly string[]> {
+    const perOwner = [...this.#ownersOf(sandbox.containerId)].map((key) =>
       this.#run(key, signal, async () => {
         const entries = this.#book.ofOwner(key)
-        const freed = await this.#transactions.free(
-          entries.filter(({ entry }) => isTakenBy(entry, containerId, ifName)),
-        )
-        await this.#transactions.detach(key, containerId, ifName)
+        const freed = await this.#transactions.free(entries.filter(({ entry }) => isTakenBy(entry, sandbox)))
+        await this.#transactions.detach(key, sandbox)
         return freed
       }),
     )

@@ -6,12 +6,13 @@ import type { Change, Decision, Outcome } from './blocks/change.ts'
 import { type FoundAddress, withHolders, withoutClaim } from './claims.ts'
 import {
   attachmentsOf,
-  isAttachedTo,
   isSameAllocation,
   isUnchangedSince,
+  isUsedBy,
   type OwnedAddress,
   openIntent,
   ownerKey,
+  type SandboxNic,
   settled,
 } from './entry.ts'
 import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
@@ -59,15 +60,15 @@ export class Transactions {
   }
 
   /** Takes the container's attachment off the owner's entries of the NIC. @returns the owner's entries of the NIC */
-  async detach(key: string, containerId: string, ifName: string): Promise<readonly OwnedAddress[]> {
-    const isMine = (entry: BlockEntry) => entry.nic === ifName && isAttachedTo(entry, containerId)
+  async detach(key: string, sandbox: SandboxNic): Promise<readonly OwnedAddress[]> {
+    const isMine = (entry: BlockEntry) => isUsedBy(entry, sandbox)
     const seen = this.#ports.book.ofOwner(key).filter(({ entry }) => isMine(entry))
     const outcomes = await this.#submitAll(
       seen.map(({ ip, entry }) => ({
         ip,
         decide: (current) => {
           if (current === undefined || !isSameAllocation(entry, current) || !isMine(current)) return keep
-          return { kind: 'put', entry: withoutContainer(current, containerId) }
+          return { kind: 'put', entry: withoutContainer(current, sandbox) }
         },
       })),
     )
@@ -307,16 +308,21 @@ function isAttachedAlone(entry: BlockEntry, { containerId, node }: AddCall): boo
   return second === undefined && first?.containerId === containerId && first.node === node
 }
 
-function withoutContainer(entry: BlockEntry, containerId: string): BlockEntry {
+function withoutContainer(entry: BlockEntry, { containerId, node }: SandboxNic): BlockEntry {
   const { attachments: _, ...rest } = entry
-  const left = attachmentsOf(entry).filter((attachment) => attachment.containerId !== containerId)
+  const left = attachmentsOf(entry).filter(
+    (attachment) => attachment.containerId !== containerId || attachment.node !== node,
+  )
   return left.length === 0 ? rest : { ...rest, attachments: left }
 }
 
 /** True for an entry that the ADD of this container and NIC took, and that no other ADD has used since. */
-export function isTakenBy(entry: BlockEntry, containerId: string, ifName: string): boolean {
-  const { createdBy } = entry
+export function isTakenBy(entry: BlockEntry, sandbox: SandboxNic): boolean {
+  const { createdBy, node } = entry
+  const { containerId, ifName } = sandbox
+  // The node of the entry is that of the last ADD: another node's agent undoes nothing of it.
+  if (node !== sandbox.node) return false
   if (createdBy?.containerId !== containerId || createdBy.ifName !== ifName) return false
   const isOwnNic = entry.nic === ifName
-  return attachmentsOf(entry).every((attachment) => isOwnNic && attachment.containerId === containerId)
+  return attachmentsOf(entry).every((one) => isOwnNic && one.containerId === containerId && one.node === node)
 }

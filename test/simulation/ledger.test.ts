@@ -69,10 +69,11 @@ async function life(world: LedgerWorld, { name, owner, podUid, wish, isSticky }:
     if (isUp && scheduler.chance(0.2)) await world.add(name, call, wish)
     for (let stay = scheduler.below(10); stay > 0; stay--) await scheduler.pause(name)
     if (sandbox + 1 === sandboxes && !isSticky) world.forget(ownerKey(owner))
+    const sandboxNic = { containerId, ifName: 'eth0', node: call.node }
     const isUndo = !isUp && scheduler.chance(0.5)
     await quietly(
       world.request(name, async (ledger, signal) =>
-        isUndo ? ledger.undo(containerId, 'eth0', signal) : ledger.detach(containerId, 'eth0', signal),
+        isUndo ? ledger.undo(sandboxNic, signal) : ledger.detach(sandboxNic, signal),
       ),
     )
   }

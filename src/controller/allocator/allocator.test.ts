@@ -397,6 +397,68 @@ void test('the first DEL of the pod’s uid matches what was adopted; of another
   assert.equal(ledger.entry(ip), undefined, 'the pod is terminating: freed at once')
 })
 
+for (const [what, more, reason] of [
+  ['lives elsewhere', {}, /on node "node1"/],
+  ['ends elsewhere', { deletionTimestamp: '2026-01-01T00:00:00Z' }, /on node "node1"/],
+] as const) {
+  void test(`a DEL for an adopted address without a node is refused when its pod ${what}`, async () => {
+    const { world, ledger, allocator } = await kit()
+    world.addPod('web-1', 'u1', more)
+    const ip = '10.6.168.151'
+    await ledger.takeIn([{ ip, holders: [adoptedEntry('u1', { node: '' })] }], never)
+    const pod = { namespace: 'default', name: 'web-1', uid: 'u1' }
+    const refused = await failureOf(allocator.release('node2', { ...detach('zzz'), pod }, never))
+    assert.equal(refused.code, 105)
+    assert.match(refused.msg, reason)
+    assert.equal(ledger.entry(ip)?.adopted, 'record')
+    world.remove('web-1')
+    await allocator.release('node2', { ...detach('zzz'), pod }, never)
+    assert.equal(ledger.entry(ip)?.adopted, 'record', 'nobody knows its node: left to the reclaimer')
+  })
+}
+
+void test('a DEL of a living pod leaves what was adopted as it is: it may be of an older sandbox', async () => {
+  const { world, ledger, allocator } = await kit()
+  world.addPod('web-1', 'u1')
+  const ip = '10.6.168.151'
+  await ledger.takeIn([{ ip, holders: [adoptedEntry('u1')] }], never)
+  const pod = { namespace: 'default', name: 'web-1', uid: 'u1' }
+  await allocator.release('node1', { ...detach('old'), pod }, never)
+  assert.equal(ledger.entry(ip)?.adopted, 'record')
+  world.addPod('web-1', 'u1', { deletionTimestamp: '2026-01-01T00:00:00Z' })
+  await allocator.release('node1', { ...detach('last'), pod }, never)
+  assert.equal(ledger.entry(ip), undefined)
+})
+
+void test('an undo by another node frees nothing, also of a replica without a pod', async () => {
+  const { world, allocator, ledger } = await kit()
+  world.workloads.set('default/db', setOf('s', 1))
+  world.addPod('db-0', 'u1', ownedBy('s'))
+  await allocator.allocate('node1', requestOf('db-0', { containerId: 'c1' }), never)
+  world.remove('db-0')
+  await allocator.release('node1', detach('c1'), never)
+  await allocator.release('node2', { containerId: 'c1', ifName: 'eth0', reason: 'undo' }, never)
+  assert.equal(ledger.poolUsage('p4'), 1)
+})
+
+void test('a container id that another node uses too is in nobody’s way', async () => {
+  const { world, allocator, ledger } = await kit()
+  world.addPod('first', 'u1')
+  world.addPod('second', 'u2', {}, 'node2')
+  await allocator.allocate('node1', requestOf('first', { containerId: 'c' }), never)
+  await allocator.allocate('node2', requestOf('second', { containerId: 'c' }), never)
+  allocator.check('node1', { containerId: 'c', ifName: 'eth0', ips: ['10.6.168.151'] })
+  assert.throws(() => allocator.check('node1', { containerId: 'c', ifName: 'eth0', ips: ['10.6.168.152'] }))
+  world.remove('first')
+  await allocator.release('node1', detach('c'), never)
+  assert.deepEqual(
+    ledger.ofPool('p4').map(({ entry }) => entry.pod),
+    ['default/second'],
+  )
+  allocator.check('node2', { containerId: 'c', ifName: 'eth0', ips: ['10.6.168.152'] })
+  assert.equal((await failureOf(allocator.release('node1', detach('c'), never))).code, 105)
+})
+
 void test('a pod that gets a new sandbox gives up its claim on the address of another', async () => {
   const { world, ledger, allocator } = await kit()
   world.addPod('web-1', 'u1')

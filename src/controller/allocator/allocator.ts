@@ -16,15 +16,18 @@ import {
   attachmentsOf,
   claimsOf,
   grantOf,
+  isUsedBy,
   type Ledger,
   NoPoolError,
   type OwnedAddress,
   PoolFullError,
   reservedOf,
+  type SandboxNic,
   type Selection,
   type SelectionInput,
   selectPools,
 } from '../../ledger/index.ts'
+import { CallerRefusedError } from '../../rpc/index.ts'
 import { planAdd, podRoutesOf } from './add-plan.ts'
 import { NotReadyError, NotRecordedError } from './errors.ts'
 import { isReplicaValid, provenOwnerOf } from './owner.ts'
@@ -49,6 +52,14 @@ export interface Allocator {
   release(node: string, request: ReleaseRequest, signal: AbortSignal): Promise<void>
   /** CNI CHECK. @throws {NotRecordedError} */
   check(node: string, request: CheckRequest): void
+}
+
+/** What becomes of the addresses of a sandbox that ended. */
+interface Outlook {
+  /** The pod was seen to be dead or gone. */
+  readonly isOver: boolean
+  /** Why the addresses may be freed; none when their owner keeps them. */
+  readonly why?: string
 }
 
 const budgetCapMs = 100_000
@@ -83,28 +94,22 @@ class LedgerAllocator implements Allocator {
   async release(node: string, request: ReleaseRequest, signal: AbortSignal): Promise<void> {
     const { ledger, logger } = this.#ports
     const { containerId, ifName, reason } = request
-    const held = this.#releasedBy(request)
-    for (const { entry } of held) {
-      // The node of a record alone is not known; such a one is freed only when its pod is seen to be dead.
-      if (entry.adopted === undefined || entry.node !== '') {
-        requireNode(node, entryNode(entry, containerId), containerId)
-      }
-    }
+    const sandbox = { containerId, ifName, node }
+    const held = this.#releasedBy(node, request)
     if (reason === 'undo') {
-      const freed = await ledger.undo(containerId, ifName, signal)
+      const freed = await ledger.undo(sandbox, signal)
       logger.info('addition undone', { containerId, ifName, node, freed })
       return
     }
     const first = held[0]
     if (first === undefined) return
-    const why = await this.#whyFree(first, signal)
+    const { why, isOver } = await this.#outlookOf(first, { node, containerId }, signal)
     const freed = why === undefined ? [] : await ledger.free(this.#withUnattached(held), signal)
     // Not freed: the pod lives on, or something changed meanwhile. The sandbox is gone either way.
-    if (held.some(({ ip }) => !freed.includes(ip))) await ledger.detach(containerId, ifName, signal)
-    await ledger.match(
-      held.filter(({ ip, entry }) => entry.adopted !== undefined && !freed.includes(ip)),
-      signal,
-    )
+    if (held.some(({ ip }) => !freed.includes(ip))) await ledger.detach(sandbox, signal)
+    // While the pod lives, nobody knows whether the DEL is that of the sandbox that uses what was adopted, or of an older one.
+    const matched = held.filter(({ ip, entry }) => entry.adopted !== undefined && !freed.includes(ip))
+    if (isOver) await ledger.match(matched, signal)
     const { pod, podUid } = first.entry
     logger.info('sandbox released', {
       pod,
@@ -118,8 +123,7 @@ class LedgerAllocator implements Allocator {
   }
 
   check(node: string, { containerId, ifName, ips }: CheckRequest): void {
-    const held = this.#ports.ledger.ofContainer(containerId, ifName)
-    for (const { entry } of held) requireNode(node, entryNode(entry, containerId), containerId)
+    const held = this.#usedBy({ containerId, ifName, node })
     for (const text of ips) {
       const ip = tryParseIp(text)
       if (ip !== undefined && held.some((address) => address.ip === formatIp(ip))) continue
@@ -266,14 +270,30 @@ class LedgerAllocator implements Allocator {
   }
 
   /** What the container uses; else what was adopted for its pod, of which nobody knows the container. */
-  #releasedBy({ containerId, ifName, reason, pod }: ReleaseRequest): readonly OwnedAddress[] {
-    const { ledger } = this.#ports
-    const held = ledger.ofContainer(containerId, ifName)
+  #releasedBy(node: string, { containerId, ifName, reason, pod }: ReleaseRequest): readonly OwnedAddress[] {
+    const held = this.#usedBy({ containerId, ifName, node })
     if (held.length > 0 || reason === 'undo' || pod === undefined || pod.uid === '') return held
-    return ledger
+    const adopted = this.#ports.ledger
       .ofPod(`${pod.namespace}/${pod.name}`)
       .filter(({ entry }) => entry.adopted !== undefined && entry.podUid === pod.uid)
       .filter(({ entry }) => entry.nic === ifName || entry.nic === '')
+    for (const { entry } of adopted) if (entry.node !== '') requireNode(node, entry.node, containerId)
+    return adopted
+  }
+
+  /**
+   * What the container of the caller's node uses. A namesake on another node, which its agent named, is in nobody's way.
+   * @throws {CallerRefusedError} when only containers of other nodes have that id
+   */
+  #usedBy(sandbox: SandboxNic): readonly OwnedAddress[] {
+    const { containerId, ifName, node } = sandbox
+    const named = this.#ports.ledger.ofContainer(containerId, ifName)
+    const used = named.filter(({ entry }) => isUsedBy(entry, sandbox))
+    const [other] = named
+    if (used.length === 0 && other !== undefined) {
+      requireNode(node, entryNode(other.entry, containerId), containerId)
+    }
+    return used
   }
 
   /** A pod with a new sandbox uses no address of its old one: what it is recorded for beside the owner is the owner's. */
@@ -285,21 +305,36 @@ class LedgerAllocator implements Allocator {
     }
   }
 
-  /** Why the addresses of a sandbox that ended may be freed; undefined when its owner keeps them. Reads afresh. */
-  async #whyFree({ entry }: OwnedAddress, signal: AbortSignal): Promise<string | undefined> {
+  /**
+   * What a fresh read says of the pod whose sandbox ended.
+   * @throws {CallerRefusedError} when what was adopted for it is asked for by another node than its own
+   */
+  async #outlookOf(
+    { entry }: OwnedAddress,
+    caller: Pick<SandboxNic, 'node' | 'containerId'>,
+    signal: AbortSignal,
+  ): Promise<Outlook> {
     const { world, logger } = this.#ports
     const [namespace = '', name = ''] = entry.pod.split('/')
     try {
       const pod = await world.readPod(namespace, name, signal)
-      const isSame = pod !== undefined && pod.metadata.uid === entry.podUid
-      if (isSame && isAlive(pod)) return undefined
-      if (entry.owner.kind === 'sticky' && (await isReplicaValid(entry, world, signal))) return undefined
-      if (pod === undefined) return 'the pod is gone'
-      return isSame ? 'the pod is terminating or finished' : 'the pod was replaced by another of its name'
+      const same = pod?.metadata.uid === entry.podUid ? pod : undefined
+      if (entry.adopted !== undefined && same !== undefined) {
+        requireNode(caller.node, same.spec?.nodeName ?? '', caller.containerId)
+      }
+      const isNowhere = entry.adopted !== undefined && same === undefined && entry.node === ''
+      // Nothing says on which node a pod was that is gone: the reclaimer frees what was adopted for it.
+      if (isNowhere || (same !== undefined && isAlive(same))) return { isOver: false }
+      if (entry.owner.kind === 'sticky' && (await isReplicaValid(entry, world, signal)))
+        return { isOver: true }
+      if (pod === undefined) return { isOver: true, why: 'the pod is gone' }
+      const why = same === undefined ? 'was replaced by another of its name' : 'is terminating or finished'
+      return { isOver: true, why: `the pod ${why}` }
     } catch (error) {
+      if (error instanceof CallerRefusedError) throw error
       // Without evidence nothing is freed: the reclaimer comes back to a detached entry.
       logger.warn('pod cannot be read, its addresses are only detached', { pod: entry.pod, err: error })
-      return undefined
+      return { isOver: false }
     }
   }
 

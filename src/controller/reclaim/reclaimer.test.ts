@@ -279,7 +279,7 @@ void test('the replica of a StatefulSet keeps its address without a pod, until i
 void test('an address without a sandbox needs no evidence', async () => {
   const world = await World.open()
   await world.add('a', 'U1', 'c1')
-  await world.ledger.detach('c1', 'eth0', never)
+  await world.ledger.detach({ containerId: 'c1', ifName: 'eth0', node: 'node1' }, never)
   assert.equal(await world.look('a'), undefined)
   assert.deepEqual(world.held, [])
 })
