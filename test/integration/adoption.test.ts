@@ -26,7 +26,7 @@ import type { KubeClient } from '../../src/kube/index.ts'
 import { type BareServer, startBareServer } from '../support/bare-server.ts'
 import { runKilledLeader } from '../support/killed-leader.ts'
 import { adminClient, controllerKubeconfig, installKinds, LeaderKit, repeat } from '../support/leader-kit.ts'
-import { ReferenceCluster, referenceEndpoint, textOf } from '../support/reference-cluster.ts'
+import { agentLabels, ReferenceCluster, referenceEndpoint, textOf } from '../support/reference-cluster.ts'
 import { waitFor } from './lab-harness.ts'
 
 const never = new AbortController().signal
@@ -336,11 +336,8 @@ void test('unreadable records that the operator discards are overwritten by the 
 void test('while an agent of the reference runs nothing is allocated; what it writes is taken in; then it goes on', async () => {
   await reference.pool('mixed', '10.26.0.0/16', ['10.26.0.1-10.26.0.9'])
   const uids = await reference.run([refPod('m1', '10.26.0.1', 'mixed')])
-  const labels = {
-    'app.kubernetes.io/name': 'spiderpool',
-    'app.kubernetes.io/component': 'spiderpool-agent',
-  }
-  await reference.runAgent(ns, 'spiderpool-agent-old', labels)
+  const labels = agentLabels
+  await reference.runAgent(ns, 'spiderpool-agent-old')
   // What anybody can copy halts nothing.
   await reference.createPod({ namespace: ns, name: 'spiderpool-agent-copy' }, { labels })
   const ours = { ...labels, [implementationLabel.key]: implementationLabel.value }

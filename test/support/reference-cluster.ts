@@ -23,6 +23,12 @@ export interface ReferencePod {
   readonly workload: { readonly kind: string; readonly name: string }
 }
 
+/** Labels of the pods of the reference's agent. */
+export const agentLabels = {
+  'app.kubernetes.io/name': 'spiderpool',
+  'app.kubernetes.io/component': 'spiderpool-agent',
+} as const
+
 /** Which parts the reference got to write. */
 export type Parts = 'both' | 'record' | 'endpoint'
 
@@ -143,7 +149,8 @@ export class ReferenceCluster {
   }
 
   /** Creates a pod of the reference's agent, with a DaemonSet of its name that controls it. */
-  async runAgent(namespace: string, name: string, labels: Readonly<Record<string, string>>): Promise<void> {
+  async runAgent(namespace: string, name: string): Promise<void> {
+    const labels = agentLabels
     const template = { metadata: { labels }, spec: { containers: [{ name: 'agent', image: 'pause' }] } }
     const daemonSet: KubeObject & { readonly spec: object } = {
       apiVersion: 'apps/v1',
