@@ -19,7 +19,7 @@ function* linesOf(paths: readonly string[]): Generator<string> {
   for (const path of paths) yield* readFileSync(path, 'utf8').split('\n')
 }
 
-const { grants, requests, forbidden, unexplained } = reportRights(linesOf(files))
+const { grants, requests, forbidden, tooEarly, unexplained } = reportRights(linesOf(files))
 for (const account of new Set(grants.map((grant) => grant.account))) {
   console.log(account)
   const own = grants.filter((grant) => grant.account === account)
@@ -35,6 +35,8 @@ for (const { account, verb, resource } of unused)
   console.log(`never used: ${account} may ${verb} ${resource}`)
 for (const text of forbidden) console.log(`forbidden: ${text}`)
 for (const text of unexplained) console.log(`allowed, but by no rule of ours: ${text}`)
+if (tooEarly > 0)
+  console.log(`refused while an API server was starting, though granted: ${tooEarly} requests`)
 const problems = unused.length + forbidden.length + unexplained.length
 console.log(`${requests} requests, ${grants.length} rights, ${problems} problems`)
 process.exitCode = problems === 0 ? 0 : 1

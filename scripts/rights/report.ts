@@ -19,8 +19,10 @@ export interface Grant {
 export interface RightsReport {
   readonly grants: readonly Grant[]
   readonly requests: number
-  /** Requests that were not allowed, worded. */
+  /** Requests that were not allowed and that no grant covers, worded. */
   readonly forbidden: readonly string[]
+  /** Requests that were not allowed although a grant covers them: an API server that starts does not know its roles yet. */
+  readonly tooEarly: number
   /** Requests that no grant of ours explains: somebody gave the account more. */
   readonly unexplained: readonly string[]
 }
@@ -45,6 +47,7 @@ export function reportRights(lines: Iterable<string>): RightsReport {
   const forbidden = new Set<string>()
   const unexplained = new Set<string>()
   let requests = 0
+  let tooEarly = 0
   for (const line of lines) {
     if (line === '') continue
     const event = JSON.parse(line) as AuditEvent
@@ -53,10 +56,12 @@ export function reportRights(lines: Iterable<string>): RightsReport {
     requests += 1
     const asked = `${account}: ${event.verb} ${event.requestURI?.split('?')[0]}`
     if (event.annotations?.['authorization.k8s.io/decision'] === 'forbid') {
-      if (!isFarewell(account, event)) forbidden.add(asked)
+      if (fittingGrants(grants, account, event).length > 0) tooEarly += 1
+      else if (!isFarewell(account, event)) forbidden.add(asked)
     } else if (event.objectRef !== undefined && !count(grants, account, event)) unexplained.add(asked)
   }
-  return { grants, requests, forbidden: [...forbidden].sort(), unexplained: [...unexplained].sort() }
+  const sorted = (texts: ReadonlySet<string>) => [...texts].sort()
+  return { grants, requests, tooEarly, forbidden: sorted(forbidden), unexplained: sorted(unexplained) }
 }
 
 /** An agent that ends asks this: after an uninstall it may not any more, which is its answer. */
@@ -66,19 +71,27 @@ function isFarewell(account: string, { verb, objectRef = {} }: AuditEvent): bool
   return isAsked && account === accountOf('agent')
 }
 
-function count(grants: readonly Grant[], account: string, { verb, objectRef = {} }: AuditEvent): boolean {
+function fittingGrants(
+  grants: readonly Grant[],
+  account: string,
+  { verb, objectRef = {} }: AuditEvent,
+): readonly Grant[] {
   const { apiGroup = '', resource = '', subresource, name = '' } = objectRef
   const asked = labelOf(apiGroup, subresource === undefined ? resource : `${resource}/${subresource}`)
-  const fitting = grants.filter(
+  return grants.filter(
     (grant) =>
       grant.account === account &&
       grant.verb === verb &&
       grant.resource === asked &&
       (grant.names.length === 0 || grant.names.includes(name)),
   )
+}
+
+function count(grants: readonly Grant[], account: string, event: AuditEvent): boolean {
+  const fitting = fittingGrants(grants, account, event)
   for (const grant of fitting) grant.count += 1
   // Every account may ask what it may do, and who it is.
-  return fitting.length > 0 || apiGroup === 'authorization.k8s.io'
+  return fitting.length > 0 || event.objectRef?.apiGroup === 'authorization.k8s.io'
 }
 
 function allGrants(): Grant[] {

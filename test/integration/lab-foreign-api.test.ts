@@ -1,7 +1,7 @@
 // The nodes of a lab against an API server that is not the lab's own. Needs root.
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { after, before } from 'node:test'
@@ -61,6 +61,76 @@ void test('a node renews its lease, by which a cluster sees that it lives', asyn
     return kubectl(args) || undefined
   })
   assert.match(renewed, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+})
+
+void test('the endpoint of a pod of a Job names the Job', async () => {
+  // Of another controller, so that none makes or deletes its pods here.
+  const spec = `{managedBy: example.com/nobody, template: {spec: {restartPolicy: Never, containers: [{name: main, image: pause}]}}}`
+  kubectl(['create', '-f', '-'], `apiVersion: batch/v1\nkind: Job\nmetadata: {name: once}\nspec: ${spec}\n`)
+  const uid = kubectl(['get', 'job', 'once', '-o', 'jsonpath={.metadata.uid}'])
+  const owner = `{apiVersion: batch/v1, kind: Job, name: once, uid: ${uid}, controller: true}`
+  const pod = `apiVersion: v1
+kind: Pod
+metadata: {name: once-pod, ownerReferences: [${owner}]}
+spec: {nodeName: node-b, containers: [{name: main, image: pause}]}
+`
+  kubectl(['create', '-f', '-'], pod)
+  await waitFor('the endpoint names its owner', 30_000, () => {
+    const path = 'jsonpath={.status.ownerControllerType} {.status.ownerControllerName}'
+    return kubectl(['get', 'spiderendpoint', 'once-pod', '-o', path]) === 'Job once' || undefined
+  })
+})
+
+void test('a network follows a change of its SpiderMultusConfig', async () => {
+  const change = (mtu: number) => {
+    const body = JSON.stringify({ spec: { macvlan: { mtu } } })
+    const args = [
+      '-n',
+      'kube-system',
+      'patch',
+      'spidermultusconfig',
+      'macvlan-vlan0',
+      '--type=merge',
+      '-p',
+      body,
+    ]
+    kubectl(args)
+  }
+  change(1400)
+  await waitFor('the network has the new MTU', 30_000, () => {
+    const path = 'jsonpath={.spec.config}'
+    const config = kubectl([
+      '-n',
+      'kube-system',
+      'get',
+      'network-attachment-definition',
+      'macvlan-vlan0',
+      '-o',
+      path,
+    ])
+    return config.includes('1400') || undefined
+  })
+  change(0)
+})
+
+void test('a GC with an empty list removes no pod that lives', () => {
+  const node = join(dir, 'nodes', 'node-a')
+  const listFile = join(node, 'cni/net.d/00-spiderpool.conflist')
+  const { name, plugins } = JSON.parse(readFileSync(listFile, 'utf8')) as { name: string; plugins: object[] }
+  const config = { ...plugins[0], cniVersion: '1.1.0', name, 'cni.dev/valid-attachments': [] }
+  const gc = spawnSync(join(node, 'cni/bin/spiderpool-meta'), [], {
+    encoding: 'utf8',
+    input: JSON.stringify(config),
+    env: {
+      CNI_COMMAND: 'GC',
+      CNI_PATH: '/usr/lib/cni',
+      SPIDERPOOL_AGENT_SOCKET: join(node, 'agent.sock'),
+      SPIDERPOOL_SPOOL_DIR: join(node, 'agent/spool'),
+    },
+  })
+  assert.equal(gc.status, 0, gc.stdout)
+  const ping = ctl('lab', 'ping', 'guest', 'switch')
+  assert.equal(ping.status, 0, ping.stdout)
 })
 
 void test('lab down gives the addresses back and leaves no node, pod or webhook in the foreign API server', () => {
