@@ -1,5 +1,5 @@
 import { glob, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { run } from 'node:test'
 
 /** One test and how it ended. `elsewhere`: it is of a feature that the other API server has alone. */
@@ -53,11 +53,21 @@ export function integrationTestFiles(root: string): Promise<readonly string[]> {
 export async function apiServerTestFiles(root: string): Promise<readonly string[]> {
   const found: string[] = []
   for (const file of await integrationTestFiles(root)) {
-    const text = await readFile(file, 'utf8')
-    if (/from '\.\.?\/[^']*(lab-harness|bare-server|server-under-test|workload-kit)\.ts'/.test(text))
-      found.push(file)
+    if (await reachesServer(file, new Set())) found.push(file)
   }
   return found
+}
+
+/** Through its imports, at any depth, a test comes to what starts the chosen server, or asks which one it is. */
+async function reachesServer(file: string, seen: Set<string>): Promise<boolean> {
+  if (basename(file) === 'server-under-test.ts') return true
+  if (seen.has(file)) return false
+  seen.add(file)
+  for (const [, path = ''] of (await readFile(file, 'utf8')).matchAll(/from '(\.[^']*\.ts)'/g)) {
+    const imported = join(dirname(file), path)
+    if (imported.includes('/test/') && (await reachesServer(imported, seen))) return true
+  }
+  return false
 }
 
 /**
