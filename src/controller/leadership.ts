@@ -49,7 +49,7 @@ import { ownerOfNetwork, reconcileMultusConfig } from './multus-config-reconcile
 import type { ControllerOptions } from './options.ts'
 import { mendPool } from './pools/mend-pool.ts'
 import type { PoolConflict } from './pools/pool-conflicts.ts'
-import { subnetConflict } from './pools/subnet-conflicts.ts'
+import { subnetConflicts } from './pools/subnet-conflicts.ts'
 import { ClaimResolver } from './reclaim/claim-resolver.ts'
 import { NodeReports } from './reclaim/node-reports.ts'
 import { Reclaimer } from './reclaim/reclaimer.ts'
@@ -260,10 +260,11 @@ export class Leadership {
   /** Two subnets that were created at once: admission saw neither. Deleted ones go as coordinators do. */
   subnetChanged(now: SpiderSubnet | undefined): void {
     if (now !== undefined && waitsForUs(now)) this.#subnetQueue.add(now.metadata.name)
-    const message = now === undefined ? undefined : subnetConflict(now, this.#context.caches.subnets.values())
-    if (now === undefined || message === undefined) return
-    const subject = this.#subject('SpiderSubnet', now.metadata)
-    this.#context.events.event(subject, 'Warning', 'SubnetOverlaps', message)
+    if (now === undefined) return
+    for (const [subnet, message] of subnetConflicts(now, this.#context.caches.subnets.values())) {
+      const subject = this.#subject('SpiderSubnet', subnet.metadata)
+      this.#context.events.event(subject, 'Warning', 'SubnetOverlaps', message)
+    }
   }
 
   reservationsChanged(now: SpiderReservedIp | undefined): void {

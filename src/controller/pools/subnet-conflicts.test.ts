@@ -1,11 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SpiderSubnet } from '../../api/index.ts'
-import { subnetConflict } from './subnet-conflicts.ts'
+import { subnetConflicts } from './subnet-conflicts.ts'
 
 const subnet = (name: string, second: number, network: string): SpiderSubnet => ({
   metadata: { name, uid: `${name}-uid`, creationTimestamp: `2026-11-28T00:00:0${second}Z` },
   spec: { subnet: network },
+})
+
+const toldOf = (seen: SpiderSubnet, all: readonly SpiderSubnet[]) => new Map(subnetConflicts(seen, all))
+
+void test('of two subnets the later one is told, whichever of them is seen first', () => {
+  const older = subnet('twin-c', 1, '10.10.0.0/16')
+  const later = subnet('twin-d', 1, '10.10.0.0/16')
+  for (const order of [
+    [older, later],
+    [later, older],
+  ]) {
+    const told = order.flatMap((seen, index) => [...toldOf(seen, order.slice(0, index + 1)).keys()])
+    assert.deepEqual(told, [later])
+  }
 })
 
 void test('the later of two subnets that overlap is told of the older one, also when they are equal', () => {
@@ -20,12 +34,12 @@ void test('the later of two subnets that overlap is told of the older one, also 
     subnet('d', 0, '?'),
     subnet('e', 0, '::/0'),
   ]
-  assert.equal(subnetConflict(first, all), undefined)
+  assert.equal(toldOf(first, all).get(first), undefined)
   const words = /10\.6\.0\.0\/16 overlaps 10\.6\.0\.0\/16 of SpiderSubnet "z", which is older: delete one/
-  assert.match(subnetConflict(equal, all) ?? '', words)
+  assert.match(toldOf(equal, all).get(equal) ?? '', words)
   assert.match(
-    subnetConflict(inner, all) ?? '',
+    toldOf(inner, all).get(inner) ?? '',
     /10\.6\.1\.0\/24 overlaps 10\.6\.0\.0\/16 of SpiderSubnet "a"/,
   )
-  assert.equal(subnetConflict(subnet('f', 9, '?'), all), undefined)
+  assert.equal(toldOf(subnet('f', 9, '?'), all).size, 0)
 })

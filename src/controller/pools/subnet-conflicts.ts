@@ -6,7 +6,7 @@ import { InvalidInputError } from '../../base/index.ts'
  * What a subnet has in common with an older one, for an Event: two were created at once, and admission saw neither.
  * @returns undefined when its network is its own
  */
-export function subnetConflict(subnet: SpiderSubnet, all: Iterable<SpiderSubnet>): string | undefined {
+function subnetConflict(subnet: SpiderSubnet, all: Iterable<SpiderSubnet>): string | undefined {
   const cidr = networkOf(subnet)
   if (cidr === undefined) return undefined
   for (const other of all) {
@@ -17,6 +17,22 @@ export function subnetConflict(subnet: SpiderSubnet, all: Iterable<SpiderSubnet>
     return `spec.subnet: ${networks} of SpiderSubnet "${other.metadata.name}", which is older: delete one of the two`
   }
   return undefined
+}
+
+/**
+ * What is to be told when a subnet is seen: of itself, and of younger ones that were seen before it.
+ * @returns pairs of a subnet and what it has in common with an older one
+ */
+export function subnetConflicts(
+  seen: SpiderSubnet,
+  all: Iterable<SpiderSubnet>,
+): readonly (readonly [SpiderSubnet, string])[] {
+  const known = [...all]
+  const candidates = [seen, ...known.filter(({ metadata }) => metadata.uid !== seen.metadata.uid)]
+  return candidates.flatMap((subnet) => {
+    const message = subnetConflict(subnet, subnet === seen ? known : [seen])
+    return message === undefined ? [] : [[subnet, message] as const]
+  })
 }
 
 function networkOf({ spec }: SpiderSubnet): Cidr | undefined {
