@@ -123,24 +123,31 @@ export function runUnitTests(files: readonly string[], signal: AbortSignal): Pro
 /** Runs test files, each in a process of its own, and prints what failed or was not run. */
 async function runTests(name: string, files: readonly string[], options: RunOptions): Promise<Outcome> {
   const startedMs = performance.now()
-  const { signal } = options
-  const env = options.env === undefined ? {} : { env: { ...process.env, ...options.env } }
+  const { signal, concurrency } = options
   const results: Result[] = []
-  const stream = run({
-    files: [...files],
-    concurrency: options.concurrency,
-    timeout: fileBudgetMs,
-    signal,
-    ...env,
-  })
-  for await (const event of stream) {
+  const waiting = [...files]
+  const work = async (): Promise<void> => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      results.push(...(await runFile(file, options)))
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, work))
+  if (signal.aborted) results.push({ file: name, name: 'all files in time', kind: 'failed', reason: '' })
+  return outcomeOf(name, results, performance.now() - startedMs)
+}
+
+/** One file alone: an event names the file that a test was defined in, which may be a suite that many files share. */
+async function runFile(path: string, { signal, env: more }: RunOptions): Promise<readonly Result[]> {
+  const env = more === undefined ? {} : { env: { ...process.env, ...more } }
+  const file = shortName(path)
+  const results: Result[] = []
+  for await (const event of run({ files: [path], timeout: fileBudgetMs, signal, ...env })) {
     const data = event.data as EventData
     if (event.type === 'test:stdout' || event.type === 'test:stderr') {
       if (process.env['SPIDERPOOL_TEST_VERBOSE'] !== undefined) process.stdout.write(data.message ?? '')
       continue
     }
-    const file = shortName(data.file ?? '')
-    if (event.type === 'test:diagnostic' && file.startsWith('test/integration/')) {
+    if (event.type === 'test:diagnostic' && data.file !== undefined && file.startsWith('test/integration/')) {
       process.stdout.write(`  ${file}: ${data.message}\n`)
     }
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue
@@ -148,15 +155,7 @@ async function runTests(name: string, files: readonly string[], options: RunOpti
     if (result !== undefined) results.push(result)
     if (result?.kind === 'failed') printFailure(result, data)
   }
-  if (signal.aborted) {
-    results.push({
-      file: name,
-      name: 'all files in time',
-      kind: 'failed',
-      reason: '',
-    })
-  }
-  return outcomeOf(name, results, performance.now() - startedMs)
+  return results
 }
 
 interface EventData {

@@ -145,11 +145,13 @@ void test('uninstall --remove-data deletes objects and definitions, and names wh
     text,
     /left: definition of spiderippools: kept, 1 objects have finalizers of others: both \(example\.com\/hold\)/,
   )
-  const definitions = (await api.listAll(resources.customResourceDefinition, {}, never)).items
-  const left = definitions
-    .map(({ metadata }) => metadata.name)
-    .filter((name) => name.endsWith('spidernet.io'))
-  assert.deepEqual(left, ['spiderippools.spiderpool.spidernet.io'])
+  // A real server takes a while to clean up behind a definition.
+  await waitFor('the other definitions are gone', 60_000, async () => {
+    const { items } = await api.listAll(resources.customResourceDefinition, {}, never)
+    const left = items.map(({ metadata }) => metadata.name).filter((name) => name.endsWith('spidernet.io'))
+    assert.deepEqual(left, ['spiderippools.spiderpool.spidernet.io'])
+    return true
+  })
 })
 
 void test('create-defaults waits for kinds, creates what is not there, and leaves what is', async () => {
