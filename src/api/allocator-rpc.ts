@@ -1,4 +1,4 @@
-import type { IpVersion, Route } from './spider.ts'
+import type { DnsSettings, IpVersion, Route } from './spider.ts'
 
 // The contract between an agent and the controller: JSON bodies over HTTPS, `Authorization: Bearer <ServiceAccount token>`.
 // The node of the caller comes from its token, never from the body.
@@ -25,11 +25,25 @@ export interface AllocateRequest {
   readonly cleanGateway: boolean
   /** Milliseconds that the caller will go on waiting. */
   readonly budgetMs: number
+  /** Addresses that the runtime asks for: `IP` of CNI_ARGS. */
+  readonly ips?: readonly string[]
+  /** `match_master_subnet`: addresses in CIDR text of the interface behind this NIC, none when it was not found. */
+  readonly masterAddresses?: readonly string[]
+  /** Addresses that an earlier answer to this very ADD gave, and that another party uses: they are quarantined. */
+  readonly conflicts?: readonly AddressConflict[]
+}
+
+/** An address that the agent found in use by somebody else. */
+export interface AddressConflict {
+  readonly ip: string
+  /** Of the other party, when it is known. */
+  readonly mac?: string
 }
 
 export interface AllocateResponse {
   readonly ips: readonly GrantedIp[] // IPv4 before IPv6; of this NIC alone
   readonly routes: readonly GrantedRoute[] // sorted
+  readonly dns?: DnsSettings
 }
 
 export interface GrantedIp {
@@ -40,6 +54,9 @@ export interface GrantedIp {
   readonly pool: string
   readonly vlan: number
   readonly mac?: string
+  readonly metadata?: Readonly<Record<string, string>>
+  /** The address is in use by the other side of a live migration: it must not be probed. */
+  readonly isProbeOff?: boolean
 }
 
 export interface GrantedRoute extends Route {

@@ -9,6 +9,20 @@ export const spiderFinalizer = 'spiderpool.spidernet.io'
 
 export type IpVersion = 4 | 6
 
+/** Never-used addresses go first, then the longest-resting; the lowest free one; any free one. */
+export type AllocationPolicy = 'leastRecentlyReleased' | 'lowest' | 'random'
+
+/** Take another address; fail until it is legal again, to be tried again (11); fail for good (101). */
+export type StickyPolicy = 'replace' | 'wait' | 'fail'
+
+/** `dns` of a CNI result (CNI spec 1.1, section 5). */
+export interface DnsSettings {
+  readonly nameservers?: readonly string[]
+  readonly domain?: string
+  readonly search?: readonly string[]
+  readonly options?: readonly string[]
+}
+
 export interface Route {
   readonly dst: string
   readonly gw: string
@@ -31,6 +45,18 @@ export interface SpiderIpPool extends KubeObject {
     readonly multusName?: readonly string[]
     readonly default?: boolean
     readonly disable?: boolean
+    /** Which free address goes out next; leastRecentlyReleased when absent. */
+    readonly allocationPolicy?: AllocationPolicy
+    /** A released address rests this long as long as another one is free: 0 to 86,400; 60 when absent. */
+    readonly coolDownSeconds?: number
+    /** What becomes of a sticky owner's address that its pool may no longer give it; replace when absent. */
+    readonly stickyPolicy?: StickyPolicy
+    /** VLAN tag of the segment, 0 (none) to 4,094; travels with the allocation. */
+    readonly vlanID?: number
+    /** Name servers for the pods; an annotation of the pod goes before. */
+    readonly dns?: DnsSettings
+    /** Free-form facts that travel with the allocation. */
+    readonly metadata?: Readonly<Record<string, string>>
   }
   readonly status?: {
     /** JSON text {"<ip>":{"pod":"ns/name","podUid":"uid"}}; a view of the ledger. */
@@ -106,6 +132,8 @@ export interface EndpointNic {
   readonly cleanGateway?: boolean
   readonly mac?: string
   readonly routes?: readonly Route[]
+  readonly dns?: DnsSettings
+  readonly metadata?: Readonly<Record<string, string>>
 }
 
 /** One object per aligned range of addresses: the durable truth of who owns which address (design.md, the ledger). */
@@ -119,7 +147,36 @@ export interface SpiderIpBlock extends KubeObject {
     readonly entries?: Readonly<Record<string, BlockEntry>>
     /** When each address was released last, milliseconds since the epoch: rest before reuse. */
     readonly released?: Readonly<Record<string, number>>
+    /** Addresses that somebody outside uses, by canonical text: given to nobody until the time is over. */
+    readonly quarantine?: Readonly<Record<string, Quarantine>>
+    /** Who had the addresses before, oldest first; bounded. */
+    readonly history?: readonly PastHolder[]
   }
+}
+
+/** Why an address is kept from everybody: an agent found another party using it. */
+export interface Quarantine {
+  /** Milliseconds since the epoch. */
+  readonly since: number
+  readonly until: number
+  /** Of the other party, when it is known. */
+  readonly mac?: string
+  /** Who met it: the pod as `namespace/name`, its NIC and its node. */
+  readonly pod: string
+  readonly nic: string
+  readonly node: string
+}
+
+/** One allocation that is over. */
+export interface PastHolder {
+  readonly ip: string
+  readonly pod: string
+  readonly podUid: string
+  readonly nic: string
+  readonly node: string
+  /** Milliseconds since the epoch. */
+  readonly since: number
+  readonly until: number
 }
 
 /** Who owns one address. */
@@ -169,6 +226,9 @@ export interface Attachment {
   readonly containerId: string
   readonly node: string
   readonly active: boolean
+  /** The pod of the sandbox, when the entry's `pod` is that of a virtual machine or of a claim. */
+  readonly podName?: string
+  readonly podUid?: string
 }
 
 /** Snapshot of what the pool gave at allocation time (spec/ipam.md §9). */
@@ -179,6 +239,10 @@ export interface EntryGrant {
   readonly cleanGateway?: boolean
   readonly vlan?: number
   readonly mac?: string
+  readonly dns?: DnsSettings
+  readonly metadata?: Readonly<Record<string, string>>
+  /** The pod asked for this very address. */
+  readonly isStatic?: true
 }
 
 /** spec/api.md §8; only the blocks that have a meaning here are typed. */

@@ -5,9 +5,18 @@ export const annotationKeys = {
   ippools: 'ipam.spidernet.io/ippools',
   ippool: 'ipam.spidernet.io/ippool',
   routes: 'ipam.spidernet.io/routes',
+  /** Addresses that the pod, or the replicas of its workload, shall have. */
+  ips: 'ipam.spidernet.io/ips',
+  mac: 'ipam.spidernet.io/mac',
+  dns: 'ipam.spidernet.io/dns',
+  metadata: 'ipam.spidernet.io/metadata',
+  /** SpiderIPClaim that the pod's addresses come from. */
+  ipClaim: 'ipam.spidernet.io/ip-claim',
   defaultRouteNic: 'ipam.spidernet.io/default-route-nic',
   namespaceIpv4Pools: 'ipam.spidernet.io/default-ipv4-ippool',
   namespaceIpv6Pools: 'ipam.spidernet.io/default-ipv6-ippool',
+  /** On a namespace: the only pools that its pods may use. */
+  namespaceConfinement: 'ipam.spidernet.io/confined-to-ippools',
   multusDefaultNetwork: 'v1.multus-cni.io/default-network',
   multusNetworks: 'k8s.v1.cni.cncf.io/networks',
   multusNetworkStatus: 'k8s.v1.cni.cncf.io/network-status',

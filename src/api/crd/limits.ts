@@ -33,6 +33,12 @@ export const crdLimits = {
   blockEntries: 4096,
   /** Holders of one address beside its owner, as other allocators recorded them. */
   blockClaims: 128,
+  /** Text of a name server, a domain or an option: a domain name has 253 characters. */
+  dnsText: 253,
+  /** Name servers, search domains or options of one network. */
+  dnsItems: 16,
+  /** Free-form facts of one allocation. */
+  metadataItems: 32,
   /** Conditions of one pool. */
   poolConditions: 20,
 } as const

@@ -8,9 +8,10 @@ import {
   subnetRules,
   subnetSchema,
 } from './address-rules.ts'
+import { dnsSchema, metadataSchema } from './grant-schemas.ts'
 import { crdLimits } from './limits.ts'
 import { type CrdManifest, crdManifest, type PrinterColumn } from './manifest.ts'
-import { flag, int64, list, object, type Rule, type Schema, text, textList } from './schema.ts'
+import { flag, int64, integer, list, object, type Rule, type Schema, text, textList } from './schema.ts'
 import { selectorNotEmpty, selectorSchema } from './selector-schema.ts'
 
 const category = 'spiderpool'
@@ -71,6 +72,20 @@ const poolSpec = object(
     multusName: textList('Network attachments that may use the pool, as namespace/name or name.'),
     default: flag('One of the pools for pods that name none.', { default: false }),
     disable: flag('Hands out no new address; those in use stay.', { default: false }),
+    allocationPolicy: text('Which free address goes out next; leastRecentlyReleased when absent.', {
+      enum: ['leastRecentlyReleased', 'lowest', 'random'],
+    }),
+    coolDownSeconds: integer('How long a released address rests while another is free; 60 when absent.', {
+      minimum: 0,
+      maximum: 86_400,
+    }),
+    stickyPolicy: text(
+      'What a replica does whose address this pool may no longer give it: take another, wait, or fail.',
+      { enum: ['replace', 'wait', 'fail'] },
+    ),
+    vlanID: integer('VLAN tag of the segment; travels with the allocation.', { minimum: 0, maximum: 4094 }),
+    dns: dnsSchema('Name servers for the pods.'),
+    metadata: metadataSchema('Free-form facts that travel with the allocation.'),
   },
   { required: ['subnet'], 'x-kubernetes-validations': subnetRules },
 )

@@ -1,0 +1,140 @@
+import { formatIp, tryParseIp } from '../../address/index.ts'
+import { type CheckRequest, isAlive, type ReleaseRequest } from '../../api/index.ts'
+import { attachmentsOf, isUsedBy, type OwnedAddress, type SandboxNic } from '../../ledger/index.ts'
+import { CallerRefusedError } from '../../rpc/index.ts'
+import { NotRecordedError } from './errors.ts'
+import { isReplicaValid } from './owner.ts'
+import { entryNode, requireNode } from './pod-identity.ts'
+import type { AllocatorPorts } from './ports.ts'
+
+/** What becomes of the addresses of a sandbox that ended. */
+interface Outlook {
+  /** The pod was seen to be dead or gone. */
+  readonly isOver: boolean
+  /** Why the addresses may be freed; none when their owner keeps them. */
+  readonly why?: string
+}
+
+/** What becomes of addresses when their sandbox ends, and whether they are recorded for it. */
+export class Releases {
+  readonly #ports: AllocatorPorts
+
+  constructor(ports: AllocatorPorts) {
+    this.#ports = ports
+  }
+
+  /** CNI DEL, or the undo of a failed ADD. */
+  async release(node: string, request: ReleaseRequest, signal: AbortSignal): Promise<void> {
+    const { ledger, logger } = this.#ports
+    const { containerId, ifName, reason } = request
+    const sandbox = { containerId, ifName, node }
+    const held = this.#releasedBy(node, request)
+    if (reason === 'undo') {
+      const freed = await ledger.undo(sandbox, signal)
+      logger.info('addition undone', { containerId, ifName, node, freed })
+      return
+    }
+    const first = held[0]
+    if (first === undefined) return
+    const { why, isOver } = await this.#outlookOf(first, { node, containerId }, signal)
+    const freed = why === undefined ? [] : await ledger.free(this.#withUnattached(held), signal)
+    // Not freed: the pod lives on, or something changed meanwhile. The sandbox is gone either way.
+    if (held.some(({ ip }) => !freed.includes(ip))) await ledger.detach(sandbox, signal)
+    // While the pod lives, nobody knows whether the DEL is that of the sandbox that uses what was adopted, or of an older one.
+    const matched = held.filter(({ ip, entry }) => entry.adopted !== undefined && !freed.includes(ip))
+    if (isOver) await ledger.match(matched, signal)
+    const { pod, podUid } = first.entry
+    logger.info('sandbox released', {
+      pod,
+      uid: podUid,
+      node,
+      containerId,
+      ifName,
+      freed,
+      why: why ?? 'kept',
+    })
+  }
+
+  /** CNI CHECK. @throws {NotRecordedError} */
+  check(node: string, { containerId, ifName, ips }: CheckRequest): void {
+    const held = this.#usedBy({ containerId, ifName, node })
+    for (const text of ips) {
+      const ip = tryParseIp(text)
+      if (ip !== undefined && held.some((address) => address.ip === formatIp(ip))) continue
+      throw new NotRecordedError(
+        `Cannot confirm address ${text} of ${ifName} in sandbox ${containerId}: it is not recorded`,
+        'Delete the pod, so that it gets a new sandbox',
+      )
+    }
+  }
+
+  /** What the container uses; else what was adopted for its pod, of which nobody knows the container. */
+  #releasedBy(node: string, { containerId, ifName, reason, pod }: ReleaseRequest): readonly OwnedAddress[] {
+    const held = this.#usedBy({ containerId, ifName, node })
+    if (held.length > 0 || reason === 'undo' || pod === undefined || pod.uid === '') return held
+    const adopted = this.#ports.ledger
+      .ofPod(`${pod.namespace}/${pod.name}`)
+      .filter(({ entry }) => entry.adopted !== undefined && entry.podUid === pod.uid)
+      .filter(({ entry }) => entry.nic === ifName || entry.nic === '')
+    for (const { entry } of adopted) if (entry.node !== '') requireNode(node, entry.node, containerId)
+    return adopted
+  }
+
+  /**
+   * What the container of the caller's node uses. A namesake on another node, which its agent named, is in nobody's way.
+   * @throws {CallerRefusedError} when only containers of other nodes have that id
+   */
+  #usedBy(sandbox: SandboxNic): readonly OwnedAddress[] {
+    const { containerId, ifName, node } = sandbox
+    const named = this.#ports.ledger.ofContainer(containerId, ifName)
+    const used = named.filter(({ entry }) => isUsedBy(entry, sandbox))
+    const [other] = named
+    if (used.length === 0 && other !== undefined) {
+      requireNode(node, entryNode(other.entry, containerId), containerId)
+    }
+    return used
+  }
+
+  /**
+   * What a fresh read says of the pod whose sandbox ended.
+   * @throws {CallerRefusedError} when what was adopted for it is asked for by another node than its own
+   */
+  async #outlookOf(
+    { entry }: OwnedAddress,
+    caller: Pick<SandboxNic, 'node' | 'containerId'>,
+    signal: AbortSignal,
+  ): Promise<Outlook> {
+    const { world, logger } = this.#ports
+    const [namespace = '', name = ''] = entry.pod.split('/')
+    try {
+      const pod = await world.readPod(namespace, name, signal)
+      const same = pod?.metadata.uid === entry.podUid ? pod : undefined
+      if (entry.adopted !== undefined && same !== undefined) {
+        requireNode(caller.node, same.spec?.nodeName ?? '', caller.containerId)
+      }
+      const isNowhere = entry.adopted !== undefined && same === undefined && entry.node === ''
+      // Nothing says on which node a pod was that is gone: the reclaimer frees what was adopted for it.
+      if (isNowhere || (same !== undefined && isAlive(same))) return { isOver: false }
+      if (entry.owner.kind === 'sticky' && (await isReplicaValid(entry, world, signal)))
+        return { isOver: true }
+      if (pod === undefined) return { isOver: true, why: 'the pod is gone' }
+      const why = same === undefined ? 'was replaced by another of its name' : 'is terminating or finished'
+      return { isOver: true, why: `the pod ${why}` }
+    } catch (error) {
+      if (error instanceof CallerRefusedError) throw error
+      // Without evidence nothing is freed: the reclaimer comes back to a detached entry.
+      logger.warn('pod cannot be read, its addresses are only detached', { pod: entry.pod, err: error })
+      return { isOver: false }
+    }
+  }
+
+  /** With the owner's addresses that no sandbox uses: taken beforehand for NICs that were never added. */
+  #withUnattached(held: readonly OwnedAddress[]): readonly OwnedAddress[] {
+    const first = held[0]
+    if (first === undefined) return held
+    const others = this.#ports.ledger
+      .ofOwner(first.entry.owner)
+      .filter(({ ip, entry }) => attachmentsOf(entry).length === 0 && held.every((one) => one.ip !== ip))
+    return [...held, ...others.filter(({ entry }) => entry.podUid === first.entry.podUid)]
+  }
+}

@@ -1,0 +1,40 @@
+import { formatCidr, formatIp } from '../../address/index.ts'
+import type { AllocateRequest, Pod, PodRoute, Route } from '../../api/index.ts'
+import type { AddAnswer } from '../../ledger/index.ts'
+import type { AllocatorPorts } from './ports.ts'
+
+/** Tells the log and the pod's Events what an ADD got. */
+export function reportAddition(
+  { logger, events, ledger }: Pick<AllocatorPorts, 'logger' | 'events' | 'ledger'>,
+  { pod, request }: { readonly pod: Pod; readonly request: AllocateRequest },
+  { addresses, created, hurried }: AddAnswer,
+  found: {
+    readonly warnings: readonly string[]
+    readonly podRoutes: readonly PodRoute[]
+    readonly nics: readonly string[]
+  },
+): void {
+  const { namespace = '', name, uid = '' } = pod.metadata
+  const key = `${namespace}/${name}`
+  logger.info('addresses allocated', {
+    pod: key,
+    uid,
+    containerId: request.containerId,
+    ifName: request.ifName,
+    ips: addresses.map(({ ip }) => ip),
+    created: created.map(({ ip }) => ip),
+  })
+  for (const warning of found.warnings) events.podEvent(pod, 'Warning', 'PoolIgnored', warning)
+  for (const { ip, restedMs } of hurried) {
+    const message = `address ${ip} was released only ${Math.round(restedMs / 1000)} s ago: nothing else was free`
+    events.podEvent(pod, 'Warning', 'AddressReusedEarly', message)
+  }
+  if (created.length === 0 || request.ifName !== (found.nics.at(-1) ?? request.ifName)) return
+  const given = ledger.ofPod(key).flatMap(({ entry }) => entry.grant.routes ?? [])
+  for (const { dst, gw } of found.podRoutes) {
+    const route: Route = { dst: formatCidr(dst), gw: formatIp(gw) }
+    if (given.some((one) => one.dst === route.dst && one.gw === route.gw)) continue
+    const message = `route ${route.dst} via ${route.gw} is left out: no address of the pod has that gateway in its subnet`
+    events.podEvent(pod, 'Warning', 'RouteIgnored', message)
+  }
+}
