@@ -4,7 +4,6 @@ import {
   type IpVersion,
   type KubeObject,
   type Namespace,
-  type NetworkAttachmentDefinition,
   type Node,
   type Pod,
   type Resource,
@@ -14,25 +13,15 @@ import {
   type TopOwner,
   type Workload,
 } from '../api/index.ts'
-import { parseJson } from '../base/index.ts'
 import { findByName, type KubeApi, type KubeCache } from '../kube/index.ts'
-import {
-  configOfNad,
-  defaultNetworkAnnotation,
-  networksAnnotation,
-  type PlannedAttachment,
-  parseNetworkSelections,
-  planAttachments,
-} from '../network/index.ts'
-import type { AllocatorWorld, PodNetworks } from './allocator/world.ts'
+import { type PoolConflict, PoolConflicts, usablePools } from '../ledger/index.ts'
+import { type PodNetworks, podNetworks } from '../network/index.ts'
+import type { AllocatorWorld } from './allocator/world.ts'
 import type { Caches } from './caches.ts'
 import type { ControllerOptions } from './options.ts'
-import { type PoolConflict, PoolConflicts } from './pools/pool-conflicts.ts'
 
 /** Owners that were climbed, `kind namespace/name uid` to what is above; a ReplicaSet does not change its Deployment. */
 const maxOwners = 20_000
-const firstNic = 'eth0'
-const ipamType = 'spiderpool'
 
 /** What the allocator sees of the cluster: caches for what an operator configures, the API server for what decides. */
 export class ClusterWorld implements AllocatorWorld {
@@ -60,12 +49,7 @@ export class ClusterWorld implements AllocatorWorld {
 
   pools(): ReadonlyMap<string, SpiderIpPool> {
     if (this.#pools !== undefined) return this.#pools
-    const conflicts = this.poolConflicts()
-    const pools = [...this.#caches.pools.values()].map((pool) => {
-      const taken = conflicts.get(pool.metadata.name)?.taken ?? []
-      return [pool.metadata.name, taken.length === 0 ? pool : withoutAddresses(pool, taken)] as const
-    })
-    this.#pools = new Map(pools)
+    this.#pools = usablePools(this.#caches.pools.values(), this.poolConflicts())
     return this.#pools
   }
 
@@ -109,36 +93,11 @@ export class ClusterWorld implements AllocatorWorld {
   }
 
   networksOf(pod: Pod): PodNetworks {
-    const { annotations = {}, namespace = '' } = pod.metadata
-    const isNamed = annotations[defaultNetworkAnnotation] !== undefined || this.#clusterNetwork !== ''
-    const wanted = annotations[defaultNetworkAnnotation] ?? this.#clusterNetwork
-    const [first] = parseNetworkSelections(defaultNetworkAnnotation, wanted, this.installNamespace)
-    const selected = parseNetworkSelections(
-      networksAnnotation,
-      annotations[networksAnnotation] ?? '',
-      namespace,
-    )
-    const planned = planAttachments(networksAnnotation, {
-      podNamespace: namespace,
-      ifName: firstNic,
-      defaultNetwork: first ?? { namespace: '', name: '' },
-      selected,
-      isolation: { kind: 'off' },
+    return podNetworks(pod, {
+      clusterNetwork: this.#clusterNetwork,
+      installNamespace: this.installNamespace,
+      findNetwork: (ref) => this.#caches.networkAttachments.get(ref),
     })
-    const known = planned.filter(({ isDefault }) => !isDefault || (isNamed && first !== undefined))
-    const names = new Map(
-      known.map(({ ifName, selection }) => [ifName, `${selection.namespace}/${selection.name}`]),
-    )
-    const served = planned.filter((attachment) => this.#isServed(attachment, known.includes(attachment)))
-    return { nics: served.map(({ ifName }) => ifName), nadOf: (nic) => names.get(nic) }
-  }
-
-  /** An attachment whose network cannot be looked at is taken to be ours: its ADD is what asks. */
-  #isServed({ selection, isDefault }: PlannedAttachment, isKnown: boolean): boolean {
-    if (!isKnown) return isDefault
-    const { namespace, name } = selection
-    const attachment = this.#caches.networkAttachments.get({ namespace, name })
-    return attachment === undefined || usesOurIpam(`${namespace}/${name}`, attachment)
   }
 
   readPod(namespace: string, name: string, signal: AbortSignal): Promise<Pod | undefined> {
@@ -169,10 +128,6 @@ export class ClusterWorld implements AllocatorWorld {
   }
 }
 
-function withoutAddresses(pool: SpiderIpPool, ranges: readonly string[]): SpiderIpPool {
-  return { ...pool, spec: { ...pool.spec, excludeIPs: [...(pool.spec.excludeIPs ?? []), ...ranges] } }
-}
-
 function workloadResource({ apiVersion, kind }: TopOwner): Resource | undefined {
   const known = [
     resources.replicaSet,
@@ -186,22 +141,4 @@ function workloadResource({ apiVersion, kind }: TopOwner): Resource | undefined 
   return known.find(
     (resource) => resource.kind === kind && `${resource.group}/${resource.version}` === apiVersion,
   )
-}
-
-function usesOurIpam(label: string, attachment: NetworkAttachmentDefinition): boolean {
-  let config: ReturnType<typeof configOfNad>
-  try {
-    config = configOfNad(label, attachment)
-  } catch {
-    // An unreadable network fails in the agent, which says why; whether it is ours cannot be told.
-    return true
-  }
-  if (config.kind === 'onDisk') return true
-  const parsed = parseJson(config.text) as { readonly plugins?: unknown; readonly ipam?: unknown }
-  const plugins: readonly unknown[] = Array.isArray(parsed.plugins) ? parsed.plugins : [parsed]
-  return plugins.some((plugin) => {
-    const ipam: unknown =
-      typeof plugin === 'object' && plugin !== null && 'ipam' in plugin ? plugin.ipam : undefined
-    return typeof ipam === 'object' && ipam !== null && 'type' in ipam && ipam.type === ipamType
-  })
 }

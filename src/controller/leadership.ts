@@ -35,6 +35,7 @@ import {
   isContested,
   Ledger,
   type LedgerStats,
+  type PoolConflict,
   PoolFullError,
   reservedOf,
 } from '../ledger/index.ts'
@@ -48,7 +49,6 @@ import { finalizePool, letGo, waitsForUs } from './final-objects.ts'
 import { ownerOfNetwork, reconcileMultusConfig } from './multus-config-reconciler.ts'
 import type { ControllerOptions } from './options.ts'
 import { mendPool } from './pools/mend-pool.ts'
-import type { PoolConflict } from './pools/pool-conflicts.ts'
 import { subnetConflicts } from './pools/subnet-conflicts.ts'
 import { ClaimResolver } from './reclaim/claim-resolver.ts'
 import { NodeReports } from './reclaim/node-reports.ts'

@@ -35,3 +35,4 @@ export {
   networkStatusAnnotation,
   type StatusSource,
 } from './network-status.ts'
+export { type NetworkSource, ourIpamIn, type PodNetworks, podNetworks } from './pod-networks.ts'

@@ -1,5 +1,5 @@
 import type { AllocateRequest, Pod } from '../../api/index.ts'
-import type { SelectionInput } from '../../ledger/index.ts'
+import { type SelectionInput, selectionInputOf } from '../../ledger/index.ts'
 import { NotReadyError } from './errors.ts'
 import type { AllocatorWorld } from './world.ts'
 
@@ -22,27 +22,14 @@ export async function gatherSelection(
       'Repeat the request',
     )
   }
-  const { nics, nadOf } = world.networksOf(pod)
-  const { labels = {}, annotations = {}, name } = pod.metadata
-  return {
-    pod: { namespace: namespaceName, name, labels, annotations },
-    node: { name: nodeName, labels: node.metadata.labels ?? {} },
-    namespace: {
-      name: namespaceName,
-      labels: namespace.metadata.labels ?? {},
-      annotations: namespace.metadata.annotations ?? {},
-    },
-    request: {
-      nic: request.ifName,
-      defaultIpv4Pools: request.defaultIpv4Pools,
-      defaultIpv6Pools: request.defaultIpv6Pools,
-      cleanGateway: request.cleanGateway,
-    },
+  const { blockedPools, versions, installNamespace } = world
+  const networks = world.networksOf(pod)
+  return selectionInputOf({ pod, node, namespace }, request, {
     pools: world.pools(),
-    blockedPools: world.blockedPools,
-    versions: world.versions,
-    nics,
-    nadOf,
-    installNamespace: world.installNamespace,
-  }
+    blockedPools,
+    versions,
+    nics: networks.nics,
+    nadOf: (nic) => networks.nadOf(nic),
+    installNamespace,
+  })
 }

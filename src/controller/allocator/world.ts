@@ -8,14 +8,7 @@ import type {
   TopOwner,
   Workload,
 } from '../../api/index.ts'
-
-/** The networks of one pod, as far as addresses are concerned. */
-export interface PodNetworks {
-  /** NICs that get their addresses from here, in the order of the pod's networks (eth0 first when it does). */
-  readonly nics: readonly string[]
-  /** `namespace/name` of the NetworkAttachmentDefinition of a NIC; undefined when none can be found. */
-  nadOf(nic: string): string | undefined
-}
+import type { PodNetworks } from '../../network/index.ts'
 
 /** What the allocator sees of the cluster. Caches serve what an operator configures; what decides is read afresh. */
 export interface AllocatorWorld {

@@ -1,4 +1,12 @@
-import type { IpVersion, Labels, SpiderIpPool } from '../../api/index.ts'
+import type {
+  AllocateRequest,
+  IpVersion,
+  Labels,
+  Namespace,
+  Node,
+  Pod,
+  SpiderIpPool,
+} from '../../api/index.ts'
 
 type Texts = Readonly<Record<string, string>>
 
@@ -30,4 +38,35 @@ export interface SelectionInput {
   readonly nadOf: (nic: string) => string | undefined
   /** Namespace of the entries of spec.multusName that name none. */
   readonly installNamespace: string
+}
+
+/** What of the cluster the selection looks at, beside the objects of the pod. */
+export type SelectionWorld = Pick<
+  SelectionInput,
+  'pools' | 'blockedPools' | 'versions' | 'nics' | 'nadOf' | 'installNamespace'
+>
+
+/** The input for one NIC of a pod: the same for the allocator, and for who asks what it would do. */
+export function selectionInputOf(
+  { pod, node, namespace }: { readonly pod: Pod; readonly node: Node; readonly namespace: Namespace },
+  request: Pick<AllocateRequest, 'ifName' | 'defaultIpv4Pools' | 'defaultIpv6Pools' | 'cleanGateway'>,
+  world: SelectionWorld,
+): SelectionInput {
+  const { labels = {}, annotations = {}, name } = pod.metadata
+  return {
+    ...world,
+    pod: { namespace: namespace.metadata.name, name, labels, annotations },
+    node: { name: node.metadata.name, labels: node.metadata.labels ?? {} },
+    namespace: {
+      name: namespace.metadata.name,
+      labels: namespace.metadata.labels ?? {},
+      annotations: namespace.metadata.annotations ?? {},
+    },
+    request: {
+      nic: request.ifName,
+      defaultIpv4Pools: request.defaultIpv4Pools,
+      defaultIpv6Pools: request.defaultIpv6Pools,
+      cleanGateway: request.cleanGateway,
+    },
+  }
 }

@@ -37,6 +37,23 @@ export class PoolConflicts {
   }
 }
 
+/** The pools by name, each without the addresses that are an older one's. */
+export function usablePools(
+  pools: Iterable<SpiderIpPool>,
+  conflicts: ReadonlyMap<string, PoolConflict>,
+): ReadonlyMap<string, SpiderIpPool> {
+  const usable = [...pools].map((pool) => {
+    const { name } = pool.metadata
+    const taken = conflicts.get(name)?.taken ?? []
+    return [name, taken.length === 0 ? pool : withoutAddresses(pool, taken)] as const
+  })
+  return new Map(usable)
+}
+
+function withoutAddresses(pool: SpiderIpPool, ranges: readonly string[]): SpiderIpPool {
+  return { ...pool, spec: { ...pool.spec, excludeIPs: [...(pool.spec.excludeIPs ?? []), ...ranges] } }
+}
+
 function signatureOf({ metadata }: SpiderIpPool): string {
   const { name, uid = '', generation, resourceVersion = '' } = metadata
   return `${name} ${uid} ${generation ?? resourceVersion}`
