@@ -6,10 +6,12 @@ import { crdFiles } from '../crd-files.ts'
 export const installManifest = 'manifests/install.yaml'
 /** The definitions of our kinds. */
 export const crdManifest = 'manifests/crds.yaml'
-/** The definition that we share with others. */
+/** The definitions that we share with others. */
 export const networkManifest = 'manifests/network-attachment-definition.yaml'
+const ipamClaimManifest = 'manifests/ipam-claim.yaml'
 
-const shared = 'network-attachment-definitions'
+const network = 'network-attachment-definitions'
+const ipamClaim = 'ipamclaims'
 /** The chart asks for one; here it is named and left to the user, since the interfaces of the nodes are not known. */
 const defaultNetwork = 'kube-system/default'
 
@@ -17,7 +19,8 @@ const installHead = `# The chart charts/spiderpool with its default values for k
 # Without the chart's Jobs: create pools by hand.
 #
 # Before you apply it:
-# - Apply crds.yaml, and network-attachment-definition.yaml where the cluster has no such definition.
+# - Apply crds.yaml, and network-attachment-definition.yaml where the cluster has no such definition;
+#   ipam-claim.yaml too, where IPAMClaims are to be used.
 # - Build and push the two images (docs/images.md), and write their names into the two lines "image:".
 # - It changes the network of all new pods: agents put 00-spiderpool.conflist before the configurations of
 #   other CNIs, and pods that name no network get ${defaultNetwork} for their first interface, which
@@ -36,6 +39,11 @@ const networkHead = `# The definition of NetworkAttachmentDefinition, made by \`
 # Apply it where "kubectl get crd network-attachment-definitions.k8s.cni.cncf.io" finds none.
 # WARNING: others use it too. "kubectl delete -f" this file deletes every such network of the cluster.
 `
+const ipamClaimHead = `# The definition of IPAMClaim, made by \`npm run manifests\`; nothing else needs it.
+# Apply it where "kubectl get crd ipamclaims.k8s.cni.cncf.io" finds none.
+# WARNING: others use it too. "kubectl delete -f" this file deletes every such claim of the cluster, and with
+# them their addresses.
+`
 
 /**
  * All files that `npm run manifests` writes: path to text.
@@ -47,10 +55,16 @@ export function renderManifests(root: string, helm: string): ReadonlyMap<string,
   const args = ['template', 'spiderpool', chart, '--namespace', 'kube-system', '--no-hooks', ...values]
   const rendered = execFileSync(helm, args, { encoding: 'utf8', maxBuffer: 1 << 26 })
   const definitions = [...crdFiles()]
-  const textOf = (files: typeof definitions) => files.map(([, text]) => `---\n${text}`).join('')
+  const textOf = (isWanted: (name: string) => boolean) =>
+    definitions
+      .filter(([name]) => isWanted(name))
+      .map(([, text]) => `---\n${text}`)
+      .join('')
+  const isShared = (name: string) => name.startsWith(network) || name.startsWith(ipamClaim)
   return new Map([
     [installManifest, `${installHead}${rendered}`],
-    [crdManifest, `${crdHead}${textOf(definitions.filter(([name]) => !name.startsWith(shared)))}`],
-    [networkManifest, `${networkHead}${textOf(definitions.filter(([name]) => name.startsWith(shared)))}`],
+    [crdManifest, `${crdHead}${textOf((name) => !isShared(name))}`],
+    [networkManifest, `${networkHead}${textOf((name) => name.startsWith(network))}`],
+    [ipamClaimManifest, `${ipamClaimHead}${textOf((name) => name.startsWith(ipamClaim))}`],
   ])
 }

@@ -124,6 +124,7 @@ const init: AccessRights = {
 
 const ourKinds = [
   resources.endpoint,
+  resources.ipClaim,
   resources.ipPool,
   resources.subnet,
   resources.reservedIp,

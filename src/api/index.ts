@@ -45,6 +45,14 @@ export {
   type ProductConfig,
   parseProductConfig,
 } from './install/product-config.ts'
+export type {
+  ClaimedIp,
+  ClaimPhase,
+  ClaimWorkload,
+  IpamClaim,
+  SpiderIpClaim,
+  SpiderIpClaimStatus,
+} from './ip-claim.ts'
 export {
   isDnsSubdomain,
   isEmptySelector,

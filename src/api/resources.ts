@@ -32,7 +32,9 @@ export type ResourceName =
   | 'multusConfig'
   | 'coordinator'
   | 'ipBlock'
+  | 'ipClaim'
   | 'networkAttachmentDefinition'
+  | 'ipamClaim'
   | 'pod'
   | 'node'
   | 'namespace'
@@ -60,11 +62,19 @@ export const resources: Readonly<Record<ResourceName, Resource>> = {
   multusConfig: spider('spidermultusconfigs', 'SpiderMultusConfig', true),
   coordinator: spider('spidercoordinators', 'SpiderCoordinator', false),
   ipBlock: spider('spideripblocks', 'SpiderIPBlock', false),
+  ipClaim: spider('spideripclaims', 'SpiderIPClaim', true),
   networkAttachmentDefinition: named(
     'k8s.cni.cncf.io',
     'network-attachment-definitions',
     'NetworkAttachmentDefinition',
   ),
+  ipamClaim: {
+    group: 'k8s.cni.cncf.io',
+    version: 'v1alpha1',
+    plural: 'ipamclaims',
+    kind: 'IPAMClaim',
+    namespaced: true,
+  },
   pod: core('pods', 'Pod'),
   node: core('nodes', 'Node', false),
   namespace: core('namespaces', 'Namespace', false),

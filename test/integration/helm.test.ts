@@ -130,6 +130,7 @@ function cni(
 async function finalizersOfOurs(): Promise<readonly string[]> {
   const kinds = [
     'endpoint',
+    'ipClaim',
     'ipPool',
     'subnet',
     'reservedIp',
@@ -403,6 +404,7 @@ function leftovers(): readonly (readonly [keyof typeof resources, KubeObject])[]
   return [
     ['subnet', object('SpiderSubnet', { spec: { subnet: '10.10.0.0/24' } })],
     ['reservedIp', object('SpiderReservedIP', { spec: { ips: ['10.11.0.1'] } })],
+    ['ipClaim', object('SpiderIPClaim', { spec: { ips: ['10.13.0.1'] } }, { namespace: 'default' })],
     [
       'coordinator',
       object('SpiderCoordinator', { spec: { mode: 'auto', podCIDRType: 'none', tunePodRoutes: true } }),

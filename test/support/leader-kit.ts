@@ -153,6 +153,7 @@ export async function installKinds(api: KubeApi): Promise<void> {
     resources.endpoint,
     resources.multusConfig,
     resources.ipBlock,
+    resources.ipClaim,
     resources.networkAttachmentDefinition,
   ]
   for (const resource of all) {

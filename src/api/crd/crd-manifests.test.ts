@@ -29,9 +29,10 @@ const kinds: readonly (readonly [string, string, string, string, unknown])[] = [
   ['SpiderEndpoint', 'spiderendpoints', 'se', 'Namespaced', {}],
   ['SpiderMultusConfig', 'spidermultusconfigs', 'smc', 'Namespaced', undefined],
   ['SpiderCoordinator', 'spidercoordinators', 'scc', 'Cluster', { status: {} }],
+  ['SpiderIPClaim', 'spideripclaims', 'sic', 'Namespaced', { status: {} }],
 ]
 for (const [kind, plural, shortName, scope, subresources] of kinds) {
-  void test(`the CRD of ${kind} has the names, scope and subresources of the reference`, () => {
+  void test(`the CRD of ${kind} has its names, scope and subresources`, () => {
     const { metadata, spec } = crdOf(kind)
     assert.equal(metadata.name, `${plural}.spiderpool.spidernet.io`)
     assert.equal(spec.group, 'spiderpool.spidernet.io')
@@ -67,6 +68,7 @@ void test('kubectl get shows the columns of the reference', () => {
   ])
   assert.deepEqual(columns('SpiderEndpoint'), ['INTERFACE', 'IPV4POOL', 'IPV4', 'IPV6POOL', 'IPV6', 'NODE'])
   assert.deepEqual(columns('SpiderIPBlock'), ['CIDR', 'TERM', 'AGE'])
+  assert.deepEqual(columns('SpiderIPClaim'), ['PHASE', 'IPV4', 'IPV6', 'MAC', 'POD', 'AGE'])
   assert.deepEqual(columns('SpiderCoordinator'), [])
 })
 

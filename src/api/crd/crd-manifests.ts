@@ -1,3 +1,4 @@
+import { ipamClaimCrd, ipClaimCrd } from './claim-kinds.ts'
 import { coordinatorCrd } from './coordinator-kind.ts'
 import type { CrdManifest } from './manifest.ts'
 import { multusConfigCrd } from './multus-kind.ts'
@@ -14,6 +15,8 @@ export function crdManifests(): readonly CrdManifest[] {
     ipBlockCrd,
     multusConfigCrd,
     coordinatorCrd,
+    ipClaimCrd,
     networkAttachmentDefinitionCrd,
+    ipamClaimCrd,
   ]
 }

@@ -39,6 +39,10 @@ export const crdLimits = {
   dnsItems: 16,
   /** Free-form facts of one allocation. */
   metadataItems: 32,
+  /** Names of pools of one family in a claim. */
+  claimPools: 256,
+  /** Name of an interface: what Linux takes. */
+  interfaceLength: 15,
   /** Conditions of one pool. */
   poolConditions: 20,
 } as const

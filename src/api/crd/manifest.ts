@@ -21,7 +21,7 @@ export interface CrdManifest extends KubeObject {
       readonly kind: string
       readonly listKind: string
       readonly plural: string
-      readonly shortNames: readonly string[]
+      readonly shortNames?: readonly string[]
       readonly singular: string
     }
     readonly scope: 'Cluster' | 'Namespaced'
@@ -43,7 +43,7 @@ interface CrdVersion {
 export interface CrdParts {
   readonly resource: Resource
   readonly singular: string
-  readonly shortName: string
+  readonly shortName?: string
   readonly category?: string
   readonly description: string
   /** Root properties besides apiVersion, kind and metadata. */
@@ -56,7 +56,7 @@ export interface CrdParts {
 
 /** The manifest of one kind. */
 export function crdManifest(parts: CrdParts): CrdManifest {
-  const { resource, columns, subresources, category } = parts
+  const { resource, columns, subresources, category, shortName } = parts
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -71,7 +71,7 @@ export function crdManifest(parts: CrdParts): CrdManifest {
         kind: resource.kind,
         listKind: `${resource.kind}List`,
         plural: resource.plural,
-        shortNames: [parts.shortName],
+        ...(shortName === undefined ? {} : { shortNames: [shortName] }),
         singular: parts.singular,
       },
       scope: resource.namespaced ? 'Namespaced' : 'Cluster',

@@ -32,6 +32,7 @@ const shownNames = 5
 /** Kinds of ours in the order in which they are let go: what holds addresses first. */
 const ourKinds: readonly Resource[] = [
   resources.endpoint,
+  resources.ipClaim,
   resources.ipPool,
   resources.subnet,
   resources.reservedIp,

@@ -1,0 +1,66 @@
+import type { KubeObject } from './meta.ts'
+import type { DnsSettings, IpVersion, PoolCondition } from './spider.ts'
+
+/** Who alone may use a claim: the workload on top of a pod, or a pod by its name. */
+export interface ClaimWorkload {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly name: string
+}
+
+/**
+ * Addresses, MAC and attributes that are reserved ahead of time, for a pod that may not exist yet. They outlive the pod, and are
+ * freed with the claim (docs/claims.md).
+ */
+export interface SpiderIpClaim extends KubeObject {
+  readonly spec: {
+    /** Addresses asked for by name, at most one of a family. */
+    readonly ips?: readonly string[]
+    /** Names or wildcards; absent: the pools of the namespace, else those of the cluster. */
+    readonly ippools?: { readonly ipv4?: readonly string[]; readonly ipv6?: readonly string[] }
+    readonly mac?: string
+    readonly dns?: DnsSettings
+    readonly metadata?: Readonly<Record<string, string>>
+    /** When given, no other pod may use the claim, and its pods use it without an annotation. */
+    readonly workload?: ClaimWorkload
+    /** NIC of the pod; absent: its first one that gets addresses from here. */
+    readonly interface?: string
+  }
+  readonly status?: SpiderIpClaimStatus
+}
+
+/** Waits for addresses; has them; a pod uses them; what it had is somebody else's. */
+export type ClaimPhase = 'Pending' | 'Reserved' | 'InUse' | 'Lost'
+
+export interface SpiderIpClaimStatus {
+  readonly phase: ClaimPhase
+  /** IPv4 before IPv6. */
+  readonly ips: readonly ClaimedIp[]
+  /** The same in CIDR text, one of a family, for columns. */
+  readonly ipv4?: string
+  readonly ipv6?: string
+  readonly mac?: string
+  /** Name of the pod that uses the addresses. */
+  readonly pod?: string
+  readonly conditions?: readonly PoolCondition[]
+}
+
+export interface ClaimedIp {
+  /** CIDR text. */
+  readonly ip: string
+  readonly pool: string
+  readonly version: IpVersion
+}
+
+/**
+ * IPAMClaim of k8s.cni.cncf.io/v1alpha1 (NPWG standard v1.3, chapter 8): a NIC whose network selection names one has addresses
+ * that outlive the pod. Whoever runs virtual machines creates it; the allocator writes its status.
+ */
+export interface IpamClaim extends KubeObject {
+  readonly spec: { readonly network: string; readonly interface: string }
+  readonly status?: {
+    /** CIDR text. */
+    readonly ips?: readonly string[]
+    readonly ownerPod?: { readonly name: string }
+  }
+}
