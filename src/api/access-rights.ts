@@ -76,6 +76,7 @@ const controller: AccessRights = {
     may(['get'], resources.job),
     may(['get'], resources.virtualMachine),
     may(['get'], resources.virtualMachineInstance),
+    may(['get'], resources.virtualMachineInstanceMigration),
     may([...read, 'patch'], resources.ipPool),
     may(['patch'], resources.ipPool, { subresource: 'status' }),
     // To take away the finalizer that the reference project gave them.

@@ -91,6 +91,14 @@ export interface Workload extends KubeObject {
   }
 }
 
+/** VirtualMachineInstanceMigration of kubevirt.io/v1 as far as we read it. */
+export interface MachineMigration extends KubeObject {
+  /** The VirtualMachineInstance, of the same namespace, that moves. */
+  readonly spec?: { readonly vmiName?: string }
+  /** `Succeeded` and `Failed` are final. */
+  readonly status?: { readonly phase?: string }
+}
+
 /** `events.k8s.io` is not used: core/v1 Event, which `kubectl describe` shows. */
 export interface EventObject extends KubeObject {
   readonly involvedObject: {

@@ -51,6 +51,7 @@ export type ResourceName =
   | 'lease'
   | 'virtualMachine'
   | 'virtualMachineInstance'
+  | 'virtualMachineInstanceMigration'
   | 'customResourceDefinition'
 
 /** Where each kind that we use lives at the API server. */
@@ -91,6 +92,11 @@ export const resources: Readonly<Record<ResourceName, Resource>> = {
   lease: named('coordination.k8s.io', 'leases', 'Lease'),
   virtualMachine: named('kubevirt.io', 'virtualmachines', 'VirtualMachine'),
   virtualMachineInstance: named('kubevirt.io', 'virtualmachineinstances', 'VirtualMachineInstance'),
+  virtualMachineInstanceMigration: named(
+    'kubevirt.io',
+    'virtualmachineinstancemigrations',
+    'VirtualMachineInstanceMigration',
+  ),
   customResourceDefinition: {
     group: 'apiextensions.k8s.io',
     version: 'v1',

@@ -3,6 +3,7 @@ import {
   directOwner,
   type IpVersion,
   type KubeObject,
+  type MachineMigration,
   type Namespace,
   type Node,
   type Pod,
@@ -27,6 +28,7 @@ const maxOwners = 20_000
 export class ClusterWorld implements AllocatorWorld {
   readonly versions: readonly IpVersion[]
   readonly isStatefulSetSticky: boolean
+  readonly isMachineSticky: boolean
   readonly installNamespace: string
   /** Filled by the adoption. */
   readonly blockedPools: Map<string, string> = new Map()
@@ -44,6 +46,7 @@ export class ClusterWorld implements AllocatorWorld {
     this.#clusterNetwork = options.clusterNetwork
     this.installNamespace = options.namespace
     this.isStatefulSetSticky = options.enableStatefulSet
+    this.isMachineSticky = options.enableKubevirtStaticIp
     this.versions = [...(options.enableIpv4 ? [4 as const] : []), ...(options.enableIpv6 ? [6 as const] : [])]
   }
 
@@ -104,6 +107,16 @@ export class ClusterWorld implements AllocatorWorld {
     return this.#api.get<Pod>(resources.pod, { namespace, name }, signal)
   }
 
+  async readPodByUid(namespace: string, uid: string, signal: AbortSignal): Promise<Pod | undefined> {
+    const { items } = await this.#api.listAll<Pod>(resources.pod, { namespace }, signal)
+    return items.find(({ metadata }) => metadata.uid === uid)
+  }
+
+  readMigration(namespace: string, name: string, signal: AbortSignal): Promise<MachineMigration | undefined> {
+    const resource = resources.virtualMachineInstanceMigration
+    return this.#api.get<MachineMigration>(resource, { namespace, name }, signal)
+  }
+
   readWorkload(owner: TopOwner, signal: AbortSignal): Promise<Workload | undefined> {
     const { namespace, name } = owner
     const resource = workloadResource(owner)
@@ -120,7 +133,8 @@ export class ClusterWorld implements AllocatorWorld {
     const known = this.#owners.get(key)
     if (known !== undefined) return known
     const object = await this.readWorkload(owner, signal)
-    const top = object === undefined ? owner : climbOwner(owner, object)
+    // Another object of that name is not what owns the pod.
+    const top = object?.metadata.uid === owner.uid ? climbOwner(owner, object) : owner
     this.#owners.set(key, top)
     const oldest = this.#owners.keys().next()
     if (this.#owners.size > maxOwners && oldest.done !== true) this.#owners.delete(oldest.value)

@@ -10,6 +10,7 @@ void test('conf.yml turns off what flags leave on, and never on what they turn o
     ...defaultProductConfig,
     enableIPv4: false,
     enableStatefulSet: false,
+    enableKubevirtStaticIP: false,
     enableSpiderSubnet: false,
     enableValidatingResourcesDeletedWebhook: true,
   }
@@ -26,6 +27,8 @@ void test('conf.yml turns off what flags leave on, and never on what they turn o
     },
   )
   assert.equal(withConfig(parse('--disable-ipv6'), defaultProductConfig).enableIpv6, false)
+  assert.equal(options.enableKubevirtStaticIp, false)
+  assert.equal(withConfig(parse(), defaultProductConfig).enableKubevirtStaticIp, true)
 })
 
 void test('conf.yml turns on the pod webhook; flags say more than it can', () => {

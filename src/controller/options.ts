@@ -37,6 +37,8 @@ export interface ControllerOptions {
   readonly podInject: PodInjectSettings | undefined
   /** Pods of a StatefulSet keep their addresses. */
   readonly enableStatefulSet: boolean
+  /** Virtual machines of KubeVirt keep their addresses. */
+  readonly enableKubevirtStaticIp: boolean
   readonly enableSpiderSubnet: boolean
   /** `conf.yml` of the installation; undefined: there is none. */
   readonly configFile: string | undefined
@@ -130,6 +132,7 @@ export function parseControllerOptions(
     guardDeletion: values['guard-deletion'],
     podInject: parsePodInject(values, namespace),
     enableStatefulSet: true,
+    enableKubevirtStaticIp: true,
     enableSpiderSubnet: true,
     configFile: values.config,
     webhookService,
@@ -164,6 +167,7 @@ export function withConfig(options: ControllerOptions, config: ProductConfig): C
     enableIpv4: options.enableIpv4 && config.enableIPv4,
     enableIpv6: options.enableIpv6 && config.enableIPv6,
     enableStatefulSet: config.enableStatefulSet,
+    enableKubevirtStaticIp: config.enableKubevirtStaticIP,
     enableSpiderSubnet: config.enableSpiderSubnet,
     guardDeletion: options.guardDeletion || config.enableValidatingResourcesDeletedWebhook,
     podInject: options.podInject ?? podInjectOf(config, options.namespace),

@@ -24,6 +24,8 @@ export const annotationKeys = {
   multusCrName: 'multus.spidernet.io/cr-name',
   multusCniVersion: 'multus.spidernet.io/cni-version',
   multusConfigName: 'cni.spidernet.io/cniconfig-name',
+  /** On a launcher pod of KubeVirt: the migration that it is the target of. */
+  kubevirtMigration: 'kubevirt.io/migrationJobName',
   rdmaResourceInject: 'cni.spidernet.io/rdma-resource-inject',
   networkResourceInject: 'cni.spidernet.io/network-resource-inject',
   /** On a SpiderEndpoint that we wrote: digest of the addresses it shows. */
@@ -42,6 +44,8 @@ export const implementationLabel = {
 export const labelKeys = {
   poolCidr: 'ipam.spidernet.io/ippool-cidr',
   subnetCidr: 'ipam.spidernet.io/subnet-cidr',
+  /** On a launcher pod of KubeVirt: uid of the migration that it is the target of. */
+  kubevirtMigrationUid: 'kubevirt.io/migrationJobUID',
   ownerSubnet: 'ipam.spidernet.io/owner-spider-subnet',
   ownerApplicationGv: 'ipam.spidernet.io/owner-application-gv',
   ownerApplicationKind: 'ipam.spidernet.io/owner-application-kind',

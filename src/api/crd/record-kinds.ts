@@ -101,7 +101,13 @@ const entryProperties: Readonly<Record<string, Schema>> = {
     'Sandboxes that use the address; none when it is detached.',
     object(
       'One sandbox.',
-      { containerId: recorded('Container id.'), node: recorded('Node.'), active: flag('Carries traffic.') },
+      {
+        containerId: recorded('Container id.'),
+        node: recorded('Node.'),
+        active: flag('Carries traffic.'),
+        podName: recorded('Pod of the sandbox, when the record is that of a virtual machine or of a claim.'),
+        podUid: recorded('UID of that pod.'),
+      },
       { required: ['containerId', 'node', 'active'], 'x-kubernetes-preserve-unknown-fields': true },
     ),
     { maxItems: crdLimits.recordedItems },

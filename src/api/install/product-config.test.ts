@@ -12,6 +12,7 @@ void test('what the file says holds', () => {
     ipamUnixSocketPath: '/run/one.sock',
     enableIPv6: false,
     enableStatefulSet: false,
+    enableKubevirtStaticIP: false,
     enableValidatingResourcesDeletedWebhook: true,
     podResourceInject: {
       enabled: true,
@@ -26,6 +27,7 @@ void test('what the file says holds', () => {
     ipamUnixSocketPath: '/run/one.sock',
     enableIPv6: false,
     enableStatefulSet: false,
+    enableKubevirtStaticIP: false,
     enableValidatingResourcesDeletedWebhook: true,
     podResourceInject: {
       enabled: true,

@@ -7,6 +7,8 @@ export interface ProductConfig {
   readonly enableIPv6: boolean
   /** Pods of a StatefulSet keep their addresses. */
   readonly enableStatefulSet: boolean
+  /** Virtual machines of KubeVirt keep their addresses. */
+  readonly enableKubevirtStaticIP: boolean
   readonly enableSpiderSubnet: boolean
   /** Deleting a pool or subnet that is in use is refused. */
   readonly enableValidatingResourcesDeletedWebhook: boolean
@@ -25,6 +27,7 @@ export const defaultProductConfig: ProductConfig = {
   enableIPv4: true,
   enableIPv6: true,
   enableStatefulSet: true,
+  enableKubevirtStaticIP: true,
   enableSpiderSubnet: true,
   enableValidatingResourcesDeletedWebhook: false,
   podResourceInject: { enabled: false, namespacesExclude: [], namespacesInclude: [], trustedNamespaces: [] },
@@ -32,7 +35,6 @@ export const defaultProductConfig: ProductConfig = {
 
 /** Keys of the file that this release reads and does nothing with, and the values that ask for nothing. */
 const withoutEffect: Readonly<Record<string, readonly unknown[]>> = {
-  enableKubevirtStaticIP: [true, false],
   enableAutoPoolForApplication: [true, false],
   clusterSubnetAutoPoolDefaultRedundantIPNumber: [0, 1],
   clusterSubnetDefaultFlexibleIPNumber: [0, 1],
@@ -66,6 +68,7 @@ export function parseProductConfig(value: unknown): {
     enableIPv4: read.switch('enableIPv4', fallback.enableIPv4),
     enableIPv6: read.switch('enableIPv6', fallback.enableIPv6),
     enableStatefulSet: read.switch('enableStatefulSet', fallback.enableStatefulSet),
+    enableKubevirtStaticIP: read.switch('enableKubevirtStaticIP', fallback.enableKubevirtStaticIP),
     enableSpiderSubnet: read.switch('enableSpiderSubnet', fallback.enableSpiderSubnet),
     enableValidatingResourcesDeletedWebhook: read.switch(
       'enableValidatingResourcesDeletedWebhook',

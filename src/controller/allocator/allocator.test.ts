@@ -27,6 +27,7 @@ class TestWorld implements AllocatorWorld {
   nics: readonly string[] = ['eth0']
   readonly versions = [4, 6] as const
   readonly isStatefulSetSticky = true
+  readonly isMachineSticky = true
   readonly installNamespace = 'kube-system'
   readonly blockedPools = new Map<string, string>()
   readonly events: string[] = []
@@ -48,6 +49,15 @@ class TestWorld implements AllocatorWorld {
   }
   readPod(namespace: string, name: string): Promise<Pod | undefined> {
     return Promise.resolve(this.pods.get(`${namespace}/${name}`))
+  }
+  readPodByUid(namespace: string, uid: string): Promise<Pod | undefined> {
+    const found = [...this.pods.values()].find(
+      ({ metadata }) => metadata.uid === uid && metadata.namespace === namespace,
+    )
+    return Promise.resolve(found)
+  }
+  readMigration(): Promise<undefined> {
+    return Promise.resolve(undefined)
   }
   readWorkload({ namespace, name }: { namespace: string; name: string }): Promise<Workload | undefined> {
     return Promise.resolve(this.workloads.get(`${namespace}/${name}`))

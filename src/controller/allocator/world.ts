@@ -1,5 +1,6 @@
 import type {
   IpVersion,
+  MachineMigration,
   Namespace,
   Node,
   Pod,
@@ -28,10 +29,16 @@ export interface AllocatorWorld {
   readPod(namespace: string, name: string, signal: AbortSignal): Promise<Pod | undefined>
   /** Uncached. */
   readWorkload(owner: TopOwner, signal: AbortSignal): Promise<Workload | undefined>
+  /** Uncached; looks at all pods of the namespace, so not for everyday use. */
+  readPodByUid(namespace: string, uid: string, signal: AbortSignal): Promise<Pod | undefined>
+  /** Uncached: the VirtualMachineInstanceMigration of KubeVirt. */
+  readMigration(namespace: string, name: string, signal: AbortSignal): Promise<MachineMigration | undefined>
   /** Families that the cluster hands out. */
   readonly versions: readonly IpVersion[]
   /** Sticky addresses for apps/v1 StatefulSets (`enableStatefulSet`). */
   readonly isStatefulSetSticky: boolean
+  /** Sticky addresses for virtual machines of KubeVirt (`enableKubevirtStaticIP`). */
+  readonly isMachineSticky: boolean
   /** Namespace of the product. */
   readonly installNamespace: string
 }

@@ -171,9 +171,15 @@ function readAttachments(value: unknown): readonly Attachment[] | undefined | nu
 }
 
 function readAttachment(item: unknown): Attachment | undefined {
-  const { containerId, node, active } = fieldsOf(item) ?? {}
+  const { containerId, node, active, podName, podUid } = fieldsOf(item) ?? {}
   if (!isText(containerId) || !isText(node)) return undefined
-  return { containerId, node: shared(node), active: active !== false }
+  return {
+    containerId,
+    node: shared(node),
+    active: active !== false,
+    ...(isText(podName) ? { podName } : {}),
+    ...(isText(podUid) ? { podUid } : {}),
+  }
 }
 
 function readCreator(value: unknown): BlockEntry['createdBy'] | null {
