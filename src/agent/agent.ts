@@ -10,6 +10,7 @@ import { serveHealth } from './health.ts'
 import { IpamPlugin } from './ipam/ipam-plugin.ts'
 import { NodeReporter } from './ipam/node-reporter.ts'
 import { Journal } from './journal.ts'
+import { diskFolder } from './journal-folder.ts'
 import type { MetaDefaults } from './meta/meta-config.ts'
 import { MetaPlugin } from './meta/meta-plugin.ts'
 import { ScratchStore } from './meta/scratch.ts'
@@ -76,7 +77,7 @@ export class AgentStartError extends OperationError {
 export async function startAgent(options: AgentOptions, ports: AgentPorts): Promise<Agent> {
   const { logger } = ports
   await prepareFolders(options, ports.namespaces)
-  const journal = await Journal.open(options.journalDir, logger)
+  const journal = await Journal.open(diskFolder(options.journalDir), logger)
   const events = createPodEvents({ ...ports, node: options.node })
   const parts = assemble(options, ports, { journal, events })
   const report = await parts.replay()

@@ -1,7 +1,6 @@
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type Logger, OperationError } from '../base/index.ts'
-import { parseContainerId, parseIfName, syncFolder, writeDurably } from '../cni/index.ts'
+import { parseContainerId, parseIfName } from '../cni/index.ts'
+import type { JournalFolder } from './journal-folder.ts'
 
 /** What the node knows of one attachment that asked for addresses. */
 export interface JournalEntry {
@@ -35,36 +34,34 @@ const maxEntries = 20_000
  * nothing else. Read whole at start, then kept in memory.
  */
 export class Journal {
-  readonly #folder: string
+  readonly #folder: JournalFolder
   readonly #logger: Logger
   readonly #entries = new Map<string, JournalEntry>()
 
-  private constructor(folder: string, logger: Logger) {
+  private constructor(folder: JournalFolder, logger: Logger) {
     this.#folder = folder
     this.#logger = logger
   }
 
-  static async open(folder: string, logger: Logger): Promise<Journal> {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+  static async open(folder: JournalFolder, logger: Logger): Promise<Journal> {
     const journal = new Journal(folder, logger)
-    for (const name of await readdir(folder)) await journal.#load(name)
+    for (const name of await folder.open()) await journal.#load(name)
     return journal
   }
 
   async #load(name: string): Promise<void> {
-    const path = join(this.#folder, name)
     if (name.startsWith('.') && name.endsWith('.tmp')) {
-      await rm(path, { force: true }) // a write that a crash cut short
+      await this.#folder.remove(name) // a write that a crash cut short
       return
     }
     const id = parseFileName(name)
     if (id === undefined) return
-    const entry = parseEntry(id, await readFile(path, 'utf8'))
+    const entry = parseEntry(id, await this.#folder.read(name))
     if (entry !== undefined) this.#entries.set(keyOf(id), entry)
     else {
       // Its name still says what DEL needs. Until then the sandbox counts as alive.
-      this.#logger.error('journal entry is damaged', { path, containerId: id.containerId })
-      await rename(path, join(this.#folder, `.bad-${name}`))
+      this.#logger.error('journal entry is damaged', { file: name, containerId: id.containerId })
+      await this.#folder.rename(name, `.bad-${name}`)
       await this.write(unknownEntry(id))
     }
   }
@@ -89,7 +86,7 @@ export class Journal {
         `Cannot note attachment ${key} in the journal: it holds ${maxEntries} entries`,
         'see why attachments of this node are not removed: the controller may be away',
       )
-    await writeDurably(join(this.#folder, key), JSON.stringify(entry))
+    await this.#folder.write(key, JSON.stringify(entry))
     this.#entries.set(key, entry)
   }
 
@@ -97,11 +94,11 @@ export class Journal {
   async delete(id: { containerId: string; ifName: string }): Promise<void> {
     const key = keyOf(id)
     if (!this.#entries.delete(key)) return
-    await rm(join(this.#folder, key), { force: true })
+    await this.#folder.remove(key)
   }
 
   async close(): Promise<void> {
-    await syncFolder(this.#folder)
+    await this.#folder.sync()
   }
 }
 

@@ -11,7 +11,7 @@ import {
   type SpiderReservedIp,
   type SpiderSubnet,
 } from '../api/index.ts'
-import type { Logger } from '../base/index.ts'
+import type { Clock, Logger, Random } from '../base/index.ts'
 import { createCache, type KubeApi, type KubeCache } from '../kube/index.ts'
 import { labelsToKeep } from './adoption/reference-agents.ts'
 
@@ -31,8 +31,12 @@ export interface Caches {
 }
 
 /** Opens all caches; they fill in the background. */
-export function openCaches(api: KubeApi, logger: Logger): Caches {
-  const plain = { trim: withoutManagedFields }
+export function openCaches(
+  api: KubeApi,
+  logger: Logger,
+  timing: { readonly clock?: Clock; readonly random?: Random } = {},
+): Caches {
+  const plain = { trim: withoutManagedFields, ...timing }
   const caches = {
     pools: createCache<SpiderIpPool>(api, resources.ipPool, plain, logger),
     subnets: createCache<SpiderSubnet>(api, resources.subnet, plain, logger),
@@ -46,8 +50,8 @@ export function openCaches(api: KubeApi, logger: Logger): Caches {
       logger,
     ),
     namespaces: createCache<Namespace>(api, resources.namespace, plain, logger),
-    nodes: createCache<Node>(api, resources.node, { trim: trimNode }, logger),
-    pods: createCache<Pod>(api, resources.pod, { trim: trimPod }, logger),
+    nodes: createCache<Node>(api, resources.node, { trim: trimNode, ...timing }, logger),
+    pods: createCache<Pod>(api, resources.pod, { trim: trimPod, ...timing }, logger),
   }
   const all: readonly KubeCache<KubeObject>[] = Object.values(caches)
   return {

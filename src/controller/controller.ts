@@ -23,6 +23,7 @@ import type { WebhookTarget } from '../webhook/index.ts'
 import { admissionRoutes, installWebhooks } from './admission.ts'
 import { toRpcFailure } from './allocator/errors.ts'
 import { type Caches, openCaches } from './caches.ts'
+import { followCaches } from './follow-caches.ts'
 import { LeaderGate } from './leader-gate.ts'
 import { Leadership, type LeadershipContext } from './leadership.ts'
 import { type ControllerOptions, webhookSettings, withConfig } from './options.ts'
@@ -88,16 +89,7 @@ class Replica {
 
   constructor(parts: ReplicaParts) {
     this.#parts = parts
-    const { caches } = parts
-    caches.pods.onChange((old, now) => this.#gate.leadership?.podChanged(old, now))
-    caches.pools.onChange((old, now) => this.#gate.leadership?.poolChanged(old, now))
-    caches.subnets.onChange((_old, now) => this.#gate.leadership?.subnetChanged(now))
-    caches.coordinators.onChange((_old, now) => this.#gate.leadership?.coordinatorChanged(now))
-    caches.reservedIps.onChange((_old, now) => this.#gate.leadership?.reservationsChanged(now))
-    caches.networkAttachments.onChange((old, now) =>
-      this.#gate.leadership?.networkAttachmentChanged(old, now),
-    )
-    caches.multusConfigs.onChange((_old, now) => this.#gate.leadership?.multusConfigChanged(now))
+    followCaches(parts.caches, () => this.#gate.leadership)
   }
 
   /** Ends when `signal` aborts, also before the caches are there. */

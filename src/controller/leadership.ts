@@ -442,6 +442,7 @@ export class Leadership {
       const afterMs = await reconcile(key, signal)
       return afterMs === undefined ? 'settled' : { afterMs }
     }
-    return createQueue({ handle, concurrency, deadlineMs: reconcileDeadlineMs }, this.#context.logger)
+    const { clock, random, logger } = this.#context
+    return createQueue({ handle, concurrency, deadlineMs: reconcileDeadlineMs, clock, random }, logger)
   }
 }
