@@ -1,7 +1,7 @@
 // One time as leader in this process, over any API server: what the controller runs, without its HTTPS server and its lease.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AllocateRequest, KubeObject, Resource } from '../../src/api/index.ts'
+import type { AccountName, AllocateRequest, KubeObject, Resource } from '../../src/api/index.ts'
 import { accountOf, crdManifests, resources } from '../../src/api/index.ts'
 import { jsonLogger, type Logger, silentLogger, systemClock, systemRandom } from '../../src/base/index.ts'
 import { type Caches, openCaches } from '../../src/controller/caches.ts'
@@ -117,18 +117,52 @@ export async function controllerKubeconfig(server: BareServer, api: KubeApi): Pr
   await unlessThere(api.create(resources.namespace, objectOf('Namespace', namespace), never))
   await unlessThere(api.create(resources.serviceAccount, account, never))
   await createRights(api, namespace, never)
-  const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${metadata.name}/token`
+  return accountKubeconfig(server, api, 'controller')
+}
+
+/**
+ * Writes a kubeconfig with a token of one of our ServiceAccounts.
+ * @param bound object that the token dies with
+ * @returns its path, in the server's folder
+ */
+export async function accountKubeconfig(
+  server: BareServer,
+  api: KubeApi,
+  account: AccountName,
+  bound?: KubeObject,
+): Promise<string> {
+  const token = await tokenOf(api, account, bound === undefined ? {} : { bound })
+  const config = JSON.parse(readFileSync(server.kubeconfig, 'utf8')) as { users: [{ user: object }] }
+  config.users[0].user = { token }
+  const file = join(server.dir, `${bound?.metadata.name ?? account}.kubeconfig`)
+  writeFileSync(file, JSON.stringify(config), { mode: 0o600 })
+  return file
+}
+
+/** A token of one of our ServiceAccounts; for the API server, when no audience is named. */
+export async function tokenOf(
+  api: KubeApi,
+  account: AccountName,
+  { bound, audience }: { readonly bound?: KubeObject; readonly audience?: string },
+): Promise<string> {
+  const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${accountOf(account)}/token`
+  const boundObjectRef = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    name: bound?.metadata.name,
+    uid: bound?.metadata.uid,
+  }
   const asked = {
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'TokenRequest',
-    spec: { expirationSeconds: 3600 },
+    spec: {
+      expirationSeconds: 3600,
+      ...(bound === undefined ? {} : { boundObjectRef }),
+      ...(audience === undefined ? {} : { audiences: [audience] }),
+    },
   }
   const { status } = await api.request<{ status: { token: string } }>('POST', path, asked, never)
-  const config = JSON.parse(readFileSync(server.kubeconfig, 'utf8')) as { users: [{ user: object }] }
-  config.users[0].user = { token: status.token }
-  const file = join(server.dir, 'controller.kubeconfig')
-  writeFileSync(file, JSON.stringify(config), { mode: 0o600 })
-  return file
+  return status.token
 }
 
 const objectOf = (kind: string, name: string): KubeObject => ({ apiVersion: 'v1', kind, metadata: { name } })

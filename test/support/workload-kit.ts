@@ -24,7 +24,7 @@ const heartbeatMs = 8_000
 /** What a test has to do with. */
 export class WorkloadKit {
   readonly api: KubeApi
-  readonly #server: BareServer
+  readonly server: BareServer
   readonly #nodes: string[] = []
   readonly #heart: NodeJS.Timeout
   readonly #client: KubeClient
@@ -32,7 +32,7 @@ export class WorkloadKit {
   #controllers: WorkloadControllers | undefined
 
   private constructor(server: BareServer, client: KubeClient) {
-    this.#server = server
+    this.server = server
     this.#heart = setInterval(() => {
       Promise.all(this.#nodes.map((node) => this.#beat(node))).catch((error: unknown) => {
         process.stderr.write(`leases of nodes not renewed: ${String(error)}\n`)
@@ -58,7 +58,7 @@ export class WorkloadKit {
   }
 
   async stopControllers(): Promise<void> {
-    const { 'kube-controller-manager': pid } = readState(this.#server.dir)?.pids ?? {}
+    const { 'kube-controller-manager': pid } = readState(this.server.dir)?.pids ?? {}
     if (pid !== undefined) process.kill(pid, 'SIGKILL')
     await this.#controllers?.close()
     this.#controllers = undefined
@@ -123,7 +123,7 @@ export class WorkloadKit {
     await this.#controllers?.close()
     await this.#kubelets.close()
     await this.#client.close()
-    await this.#server.close()
+    await this.server.close()
   }
 }
 
