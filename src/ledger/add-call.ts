@@ -1,7 +1,7 @@
 import type { BlockOwner, EntryGrant } from '../api/index.ts'
 import type { OwnedAddress } from './entry.ts'
 import type { Chosen, Want } from './pool/choose.ts'
-import type { Reserved } from './pool/pool-view.ts'
+import type { Reserved } from './pool/offered.ts'
 
 /** What an ADD does about the addresses that its owner has. */
 export interface AddPlan {

@@ -8,7 +8,7 @@ import { MemoryBlockStore } from './blocks/memory-block-store.ts'
 import { claimsOf, isContested } from './claims.ts'
 import { PoolFullError } from './errors.ts'
 import { Ledger } from './ledger.ts'
-import { reservedOf } from './pool/pool-view.ts'
+import { reservedOf } from './pool/offered.ts'
 
 const never = new AbortController().signal
 const pool: SpiderIpPool = {

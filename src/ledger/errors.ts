@@ -26,6 +26,19 @@ export class PoolFullError extends OperationError {
   }
 }
 
+/** The pod asked for addresses, and may have none of them. Says of each why not. */
+export class AddressRefusedError extends OperationError {
+  override readonly code = 'ADDRESS_REFUSED'
+  override readonly retry = 'after-change'
+  constructor(request: { version: number; nic: string }, reasons: readonly string[]) {
+    const { version, nic } = request
+    super(
+      `failed to allocate any of the IPv${version} addresses that were asked for to NIC ${nic}: ${reasons.join('; ')}`,
+      'Ask for an address that is free, or free it where it is held',
+    )
+  }
+}
+
 /** A newer leader has written: this one must never write or answer again. */
 export class LedgerDeposedError extends OperationError {
   override readonly code = 'LEDGER_DEPOSED'

@@ -18,6 +18,7 @@ export {
   type SandboxNic,
 } from './entry.ts'
 export {
+  AddressRefusedError,
   BlockConflictError,
   BlockRefusedError,
   LedgerBusyError,
@@ -28,8 +29,8 @@ export {
 } from './errors.ts'
 export { Ledger, type LedgerOptions, type LedgerStats } from './ledger.ts'
 export type { Chosen, Want } from './pool/choose.ts'
+export { offeredBy, type Reserved, reservedOf } from './pool/offered.ts'
 export { type PoolConflict, PoolConflicts, usablePools } from './pool/pool-conflicts.ts'
-export { offeredBy, type Reserved, reservedOf } from './pool/pool-view.ts'
 export { formatVerdict, type Rule, type Verdict } from './select/filters.ts'
 export { addressText, type GrantInput, grantOf, routesOf } from './select/grant.ts'
 export { type Candidates, mayKeep, requirePools, type Selection, selectPools } from './select/select-pools.ts'

@@ -6,7 +6,7 @@ import type { AddCall } from './add-call.ts'
 import { MemoryBlockStore } from './blocks/memory-block-store.ts'
 import { LedgerDeposedError, PoolFullError } from './errors.ts'
 import { Ledger } from './ledger.ts'
-import { reservedOf } from './pool/pool-view.ts'
+import { reservedOf } from './pool/offered.ts'
 
 const never = new AbortController().signal
 

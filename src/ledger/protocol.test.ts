@@ -7,7 +7,7 @@ import type { BlockChange } from './blocks/block-store.ts'
 import { MemoryBlockStore } from './blocks/memory-block-store.ts'
 import { BlockRefusedError, LedgerDeposedError } from './errors.ts'
 import { Ledger } from './ledger.ts'
-import { reservedOf } from './pool/pool-view.ts'
+import { reservedOf } from './pool/offered.ts'
 
 const never = new AbortController().signal
 const pool4: SpiderIpPool = {

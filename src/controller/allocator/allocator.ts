@@ -6,8 +6,9 @@ import {
   type Pod,
   type ReleaseRequest,
 } from '../../api/index.ts'
-import { deadlineAfter, InvalidInputError } from '../../base/index.ts'
+import { deadlineAfter, InvalidInputError, OperationError } from '../../base/index.ts'
 import {
+  AddressRefusedError,
   claimsOf,
   grantOf,
   NoPoolError,
@@ -37,6 +38,8 @@ export interface Allocator {
 }
 
 const budgetCapMs = 100_000
+// Failures that the pod's author or an operator can do something about.
+const forPeople = [NoPoolError, PoolFullError, AddressRefusedError, InvalidInputError]
 
 export function createAllocator(ports: AllocatorPorts): Allocator {
   return new LedgerAllocator(ports)
@@ -65,9 +68,7 @@ class LedgerAllocator implements Allocator {
     try {
       return await this.#allocateFor(pod, node, request, deadline.signal)
     } catch (error) {
-      const isForPeople =
-        error instanceof NoPoolError || error instanceof PoolFullError || error instanceof InvalidInputError
-      if (isForPeople) {
+      if (error instanceof OperationError && forPeople.some((kind) => error instanceof kind)) {
         const message = `failed to allocate IP addresses in standard mode: ${error.message}; ${error.hint}`
         this.#ports.events.podEvent(pod, 'Warning', 'FailedAllocateIP', message)
       }

@@ -23,6 +23,7 @@ export class NotReadyError extends OperationError {
 const failures: Readonly<Record<string, { readonly code: number; readonly prefix: string }>> = {
   POOL_FULL: { code: 100, prefix: 'pool-exhausted' },
   NO_POOL: { code: 101, prefix: 'no-candidate-pool' },
+  ADDRESS_REFUSED: { code: 102, prefix: 'address-refused' },
   NOT_RECORDED: { code: 102, prefix: 'address-not-recorded' },
   POD_IDENTITY: { code: 105, prefix: 'pod-identity' },
   CALLER_REFUSED: { code: 105, prefix: 'pod-identity' },

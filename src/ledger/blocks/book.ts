@@ -139,6 +139,10 @@ export class Book implements AddressStates {
     const state = this.#find(ip)
     return state !== undefined && (isTaken(state, ip) || state.released.has(ip))
   }
+  /** Somebody has the address, but nobody can read who. */
+  isUnreadable(ip: string): boolean {
+    return this.#find(ip)?.unreadable.has(ip) === true
+  }
   releasedAt(ip: string): number | undefined {
     return this.#find(ip)?.released.get(ip)
   }

@@ -2,14 +2,18 @@ import { type IpSet, parseIp } from '../../address/index.ts'
 import type { IpVersion, SpiderIpPool } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import type { Book } from '../blocks/book.ts'
-import { PoolFullError } from '../errors.ts'
-import type { PoolViews, Reserved } from './pool-view.ts'
+import { AddressRefusedError, PoolFullError } from '../errors.ts'
+import type { Reserved } from './offered.ts'
+import type { PoolViews } from './pool-view.ts'
+import { refusalOf } from './refusal.ts'
 
 /** One address that is wanted, and the pools to try in order. */
 export interface Want {
   readonly nic: string
   readonly version: IpVersion
   readonly pools: readonly SpiderIpPool[]
+  /** Canonical texts in order of preference: no other address will do. None is named when absent. */
+  readonly ips?: readonly string[]
 }
 
 /** An address chosen for a want, reserved in memory. */
@@ -21,9 +25,16 @@ export interface Chosen {
   readonly sinceMs?: number
 }
 
+interface ChoosePorts {
+  readonly reserved: Reserved
+  readonly views: PoolViews
+  readonly book: Book
+}
+
 /**
  * Chooses an address for every want, all or none, and reserves them.
  * @throws {PoolFullError} when a want finds all its pools full
+ * @throws {AddressRefusedError} when a want may have none of the addresses that it names
  */
 export function chooseAddresses(
   wants: readonly Want[],
@@ -31,26 +42,28 @@ export function chooseAddresses(
   views: PoolViews,
   book: Book,
 ): readonly Chosen[] {
-  const all: Chosen[] = []
-  for (const want of wants) {
-    const reasons: string[] = []
-    const chosen = chooseOne(want, { reserved, views, book }, reasons)
-    if (chosen === undefined) {
-      for (const { ip } of all) book.unreserve(ip)
-      const pools = want.pools.map(({ metadata }) => metadata.name)
-      throw new PoolFullError({ version: want.version, nic: want.nic, pools }, reasons)
+  const chosen = new Map<Want, Chosen>()
+  // Those that name their address first: one that takes any must not take it from them.
+  const inOrder = [...wants].sort((a, b) => Number(b.ips !== undefined) - Number(a.ips !== undefined))
+  try {
+    for (const want of inOrder) {
+      const one = chooseOne(want, { reserved, views, book })
+      book.reserve(one.ip)
+      chosen.set(want, one)
     }
-    book.reserve(chosen.ip)
-    all.push(chosen)
+  } catch (error) {
+    for (const { ip } of chosen.values()) book.unreserve(ip)
+    throw error
   }
-  return all
+  return wants.flatMap((want) => chosen.get(want) ?? [])
 }
 
-function chooseOne(
-  want: Want,
-  { reserved, views, book }: { reserved: Reserved; views: PoolViews; book: Book },
-  reasons: string[],
-): Chosen | undefined {
+function chooseOne(want: Want, ports: ChoosePorts): Chosen {
+  return want.ips === undefined ? chooseAny(want, ports) : chooseNamed(want, want.ips, ports)
+}
+
+function chooseAny(want: Want, { reserved, views, book }: ChoosePorts): Chosen {
+  const reasons: string[] = []
   for (const pool of want.pools) {
     const { name } = pool.metadata
     try {
@@ -63,7 +76,33 @@ function chooseOne(
       reasons.push(`${name}: ${error.message}`)
     }
   }
-  return undefined
+  const pools = want.pools.map(({ metadata }) => metadata.name)
+  throw new PoolFullError({ version: want.version, nic: want.nic, pools }, reasons)
+}
+
+/** The first of the named addresses that is free and that one of the pools offers, from the first pool that does. */
+function chooseNamed(want: Want, ips: readonly string[], { reserved, views, book }: ChoosePorts): Chosen {
+  const reasons: string[] = []
+  for (const text of ips) {
+    const address = parseIp(text, { field: 'requested address' })
+    const pool = want.pools.find((one) => offers(views, one, reserved)?.has(address) === true)
+    if (pool !== undefined && book.isFree(text)) {
+      const sinceMs = book.releasedAt(text)
+      return { want, pool, ip: text, ...(sinceMs === undefined ? {} : { sinceMs }) }
+    }
+    reasons.push(`${text} ${refusalOf(text, want, { reserved, book, isOffered: pool !== undefined })}`)
+  }
+  throw new AddressRefusedError(want, reasons)
+}
+
+/** undefined: the pool cannot be read. */
+function offers(views: PoolViews, pool: SpiderIpPool, reserved: Reserved): IpSet | undefined {
+  try {
+    return views.get(pool, reserved).offered
+  } catch (error) {
+    if (error instanceof InvalidInputError) return undefined
+    throw error
+  }
 }
 
 /** Why none is free, in numbers that add up also while others are served. */

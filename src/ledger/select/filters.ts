@@ -1,5 +1,5 @@
 import { type LabelSelector, matchesSelector, type SpiderIpPool } from '../../api/index.ts'
-import { versionOf } from '../pool/pool-view.ts'
+import { versionOf } from '../pool/offered.ts'
 import type { SelectionInput } from './selection-input.ts'
 import type { NamedPools } from './sources.ts'
 

@@ -11,7 +11,7 @@ import {
 } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import { NoPoolError } from '../errors.ts'
-import { versionOf } from '../pool/pool-view.ts'
+import { versionOf } from '../pool/offered.ts'
 import type { SelectionInput } from './selection-input.ts'
 
 /** The pools that a source names for one NIC and family, before the filters. */

@@ -1,0 +1,48 @@
+import { parseIp, parseRanges, tryParseIp } from '../../address/index.ts'
+import { type SpiderIpPool, totalSetOf } from '../../api/index.ts'
+import { InvalidInputError } from '../../base/index.ts'
+import type { Book } from '../blocks/book.ts'
+import type { Want } from './choose.ts'
+import type { Reserved } from './offered.ts'
+
+interface Facts {
+  readonly reserved: Reserved
+  readonly book: Book
+  /** One of the want's pools offers the address. */
+  readonly isOffered: boolean
+}
+
+/**
+ * Why a named address is not given, as the rest of a sentence that begins with the address. Who holds it comes first: that
+ * is what the reader looks for, whatever else would be in the way.
+ */
+export function refusalOf(ip: string, want: Want, { reserved, book, isOffered }: Facts): string {
+  const entry = book.entry(ip)
+  if (entry !== undefined) {
+    const { pod, podUid, nic } = entry
+    return `is held by pod ${pod} (uid ${podUid}, NIC ${nic})`
+  }
+  if (isOffered)
+    return book.isUnreadable(ip) ? 'is taken, its record cannot be read' : 'is being given to another'
+  const address = parseIp(ip)
+  if (address.version !== want.version) return `is no IPv${want.version} address`
+  if (reserved[address.version].has(address)) return 'is reserved by a SpiderReservedIP'
+  const names = want.pools.map(({ metadata }) => metadata.name)
+  const excluding = want.pools.find((pool) => excludes(pool, ip))
+  if (excluding !== undefined) return `is excluded by IPPool ${excluding.metadata.name}`
+  const gateway = want.pools.find(({ spec }) => tryParseIp(spec.gateway ?? '')?.value === address.value)
+  if (gateway !== undefined) return `is the gateway of IPPool ${gateway.metadata.name}`
+  return `is in none of the eligible IPPools [${names.join(', ')}]`
+}
+
+/** True when spec.ips has the address, and spec.excludeIPs takes it out. */
+function excludes(pool: SpiderIpPool, ip: string): boolean {
+  const address = parseIp(ip)
+  try {
+    const ranges = parseRanges(pool.spec.ips ?? [], address.version)
+    return ranges.has(address) && !totalSetOf(pool).has(address)
+  } catch (error) {
+    if (error instanceof InvalidInputError) return false
+    throw error
+  }
+}
