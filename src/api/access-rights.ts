@@ -85,7 +85,7 @@ const controller: AccessRights = {
     may(watched, resources.reservedIp),
     may(watched, resources.multusConfig),
     may(['get', 'list', 'create', 'patch', 'delete'], resources.endpoint),
-    may(['get', 'list', 'create', 'patch'], resources.ipBlock),
+    may([...read, 'create', 'patch'], resources.ipBlock),
     may([...read, 'create', 'patch'], resources.networkAttachmentDefinition),
     may(['create'], tokenReview),
     // The installation makes the two objects; whoever may create such objects could read every write of the cluster.

@@ -46,6 +46,7 @@ import { isReplicaValid } from './allocator/owner.ts'
 import type { Caches } from './caches.ts'
 import { ClusterWorld } from './cluster-world.ts'
 import { finalizePool, letGo, waitsForUs } from './final-objects.ts'
+import { followBlocks } from './follow-blocks.ts'
 import { ownerOfNetwork, reconcileMultusConfig } from './multus-config-reconciler.ts'
 import type { ControllerOptions } from './options.ts'
 import { mendPool } from './pools/mend-pool.ts'
@@ -101,14 +102,17 @@ export class Leadership {
   readonly #adoptionQueue: Queue<string>
   readonly #timers: NodeJS.Timeout[] = []
   readonly #term: Term
+  readonly #store: KubeBlockStore
+  #following: Promise<void> | undefined
   #conflicts: ReadonlyMap<string, PoolConflict> = new Map()
   #lastFullScanMs = 0
 
-  private constructor(context: LeadershipContext, ledger: Ledger, term: Term) {
+  private constructor(context: LeadershipContext, ledger: Ledger, store: KubeBlockStore, term: Term) {
     const { api, background, caches, clock, logger, options, events } = context
     this.#context = context
     this.#ledger = ledger
     this.#term = term
+    this.#store = store
     this.#world = new ClusterWorld(options, api, caches)
     const podEvents = {
       podEvent: (pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string) =>
@@ -165,7 +169,7 @@ export class Leadership {
     const { api, clock, random, logger } = context
     const store = new KubeBlockStore(api)
     const ledger = await Ledger.open({ store, term: term.number, clock, random, logger }, term.signal)
-    const leadership = new Leadership(context, ledger, term)
+    const leadership = new Leadership(context, ledger, store, term)
     try {
       await leadership.#adoption.start(AbortSignal.any([term.signal, ledger.ended]))
     } catch (error) {
@@ -193,7 +197,7 @@ export class Leadership {
     ]
     const deciding = deciders.map((queue) => queue.close(AbortSignal.abort()))
     const viewing = [this.#endpointQueue, this.#poolQueue].map((queue) => queue.close(budget.signal))
-    await Promise.all([this.#ledger.close(), ...deciding, ...viewing])
+    await Promise.all([this.#ledger.close(), ...deciding, ...viewing, this.#following])
   }
 
   async allocate(node: string, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
@@ -319,6 +323,9 @@ export class Leadership {
         throw error
       }
     })
+    const { background, clock, random, logger } = this.#context
+    const ports = { api: background, ledger: this.#ledger, store: this.#store, clock, random, logger }
+    this.#following = followBlocks(ports, this.#ledger.ended)
     this.#timers.push(
       setInterval(() => this.#inBackground('not resynced', (signal) => this.#resync(signal)), sweepMs),
     )

@@ -6,7 +6,7 @@ import { parseBlock } from './blocks/block-codec.ts'
 import type { BlockStore } from './blocks/block-store.ts'
 import { BlockWorker, type WorkerContext } from './blocks/block-worker.ts'
 import { type AddressListener, anyIpOf, type BlockState, Book } from './blocks/book.ts'
-import type { Change, Outcome } from './blocks/change.ts'
+import type { Change, Decision, Outcome } from './blocks/change.ts'
 import type { FoundAddress } from './claims.ts'
 import { isAttachedTo, type OwnedAddress, ownerKey, type SandboxNic } from './entry.ts'
 import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
@@ -153,6 +153,20 @@ export class Ledger {
     )
     await Promise.all(outdated.map((state) => this.#prove(state)))
     await this.#recover(signal)
+  }
+
+  /**
+   * Somebody heard that a block has this version: it is read again, in line with its writes, unless memory has it. So an
+   * address that an operator freed is free here, too.
+   */
+  async noteVersion(name: string, resourceVersion: string, signal: AbortSignal): Promise<void> {
+    if (!this.#isBlockName(name)) return
+    const state = this.#book.blockNamed(name)
+    const decide = (): Decision => ({
+      kind: state.resourceVersion === resourceVersion ? 'keep' : 'verify',
+    })
+    if (state.resourceVersion === resourceVersion) return
+    await this.#track(signal, () => this.#workerOf(state).submit({ ip: anyIpOf(state), decide }))
   }
 
   /** Ends the ledger; waits for what runs. Requests under way are refused, their writes may still take effect. */

@@ -13,6 +13,8 @@ const callTimeoutMs = 10_000
 const listTimeoutMs = 60_000
 // A block with all its entries is some 60 KiB.
 const listPage = 50
+// Versions of own writes whose watch event may still come.
+const seenLimit = 1_000
 // Answers that say that the write did not take place, and never will as it is.
 const refusals: readonly number[] = [400, 403, 404, 405, 413, 415, 422]
 // What an API server says with status 500 when its etcd, or the client of that, does not take so large an object.
@@ -21,6 +23,9 @@ const tooLarge = /request is too large|larger than max/i
 /** The blocks at the API server: uncached reads, and merge patches of only what changed. */
 export class KubeBlockStore implements BlockStore {
   readonly #api: KubeApi
+  /** Of blocks, as our reads and writes got them; the newest of them. */
+  readonly #seen = new Set<string>()
+  #listedVersion: string | undefined
 
   constructor(api: KubeApi) {
     this.#api = api
@@ -32,19 +37,44 @@ export class KubeBlockStore implements BlockStore {
       visit(block)
       return { metadata: { name: block.metadata.name }, spec: { cidr: '', term: 0 } }
     }
-    await this.#api.listAll<SpiderIpBlock>(resources.ipBlock, { limit: listPage, keep }, deadline.signal)
+    const listed = await this.#api.listAll<SpiderIpBlock>(
+      resources.ipBlock,
+      { limit: listPage, keep },
+      deadline.signal,
+    )
+    this.#listedVersion = listed.resourceVersion
+  }
+
+  /** Version of the last complete list, to watch from; undefined before the first. */
+  get listedVersion(): string | undefined {
+    return this.#listedVersion
+  }
+
+  /** True when the version of a block came from here of late: nothing in it is news. */
+  hasSeen(resourceVersion: string): boolean {
+    return this.#seen.has(resourceVersion)
+  }
+
+  #see({ metadata }: SpiderIpBlock): void {
+    this.#seen.add(metadata.resourceVersion ?? '')
+    const oldest = this.#seen.keys().next()
+    if (this.#seen.size > seenLimit && oldest.done !== true) this.#seen.delete(oldest.value)
   }
 
   async read(name: string, signal: AbortSignal): Promise<SpiderIpBlock | undefined> {
     using deadline = deadlineAfter(callTimeoutMs, signal)
-    return await this.#api.get<SpiderIpBlock>(resources.ipBlock, { name }, deadline.signal)
+    const block = await this.#api.get<SpiderIpBlock>(resources.ipBlock, { name }, deadline.signal)
+    if (block !== undefined) this.#see(block)
+    return block
   }
 
   async create(block: SpiderIpBlock, signal: AbortSignal): Promise<string> {
     const { name } = block.metadata
     using deadline = deadlineAfter(callTimeoutMs, signal)
     try {
-      return versionOf(await this.#api.create(resources.ipBlock, block, deadline.signal))
+      const created = await this.#api.create(resources.ipBlock, block, deadline.signal)
+      this.#see(created)
+      return versionOf(created)
     } catch (error) {
       throw asBlockError(name, error, [409])
     }
@@ -70,6 +100,7 @@ export class KubeBlockStore implements BlockStore {
         { type: 'merge', body },
         deadline.signal,
       )
+      this.#see(written)
       return versionOf(written)
     } catch (error) {
       throw asBlockError(name, error, [404, 409])
