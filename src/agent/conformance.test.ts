@@ -72,6 +72,10 @@ void test('ADD answers in the version of the configuration, in exactly its shape
       routes,
       ...(withFamily ? { dns: {} } : {}),
     })
+    kit.allocator.dns = { nameservers: ['10.6.0.53'], search: ['a.example'] }
+    const withDns = await kit.call('spiderpool', 'ADD', ipamConfig(version), container('versions'))
+    assert.deepEqual(withDns.json['dns'], kit.allocator.dns)
+    kit.allocator.dns = undefined
     if (version.startsWith('0.3')) continue
     const check = await kit.call(
       'spiderpool',

@@ -22,6 +22,15 @@ export {
 export * from './allocator-rpc.ts'
 export { annotationKeys, applicationKeys, implementationLabel, labelKeys } from './annotation/keys.ts'
 export { nicNameProblem } from './annotation/nic-name.ts'
+export {
+  type Attributes,
+  joinDns,
+  joinMetadata,
+  type Metadata,
+  mergeAttributes,
+  parsePodDns,
+  parsePodMetadata,
+} from './annotation/pod-attributes.ts'
 export { type PodRoute, parsePodRoutes } from './annotation/pod-routes.ts'
 export {
   type NicPoolChoice,

@@ -1,5 +1,5 @@
-import { tryParseIp } from '../address/index.ts'
-import { compileWildcard, isWildcard } from '../api/index.ts'
+import { tryParseIp, tryParseIpWithPrefix } from '../address/index.ts'
+import { compileWildcard, crdLimits, isWildcard } from '../api/index.ts'
 import { InvalidInputError } from '../base/index.ts'
 
 /** Reads the members of one JSON object. Each method throws an `InvalidInputError` that names member, value and remedy. */
@@ -26,6 +26,10 @@ export class Fields {
     return this.#path === '' ? name : `${this.#path}.${name}`
   }
 
+  has(name: string): boolean {
+    return this.#members[name] !== undefined
+  }
+
   text(name: string, rule: TextRule): string {
     return checkText(this.#members[name], this.pathOf(name), rule)
   }
@@ -38,6 +42,19 @@ export class Fields {
     return this.list(name, maxCount).map((item, index) =>
       checkText(item, `${this.pathOf(name)}[${index}]`, rule),
     )
+  }
+
+  /** An object whose members are texts. */
+  textMap(name: string, rule: TextRule, maxCount: number): Readonly<Record<string, string>> {
+    const field = this.pathOf(name)
+    const members = Object.entries(new Fields(this.#members[name], field).#members)
+    if (members.length <= maxCount) {
+      return Object.fromEntries(
+        members.map(([key, value]) => [key, checkText(value, `${field}.${key.slice(0, 60)}`, rule)]),
+      )
+    }
+    const found = `${members.length} members`
+    throw new InvalidInputError(field, found, 'is too large', `send at most ${maxCount} members`)
   }
 
   objects(name: string, maxCount: number): readonly Fields[] {
@@ -107,6 +124,9 @@ type TextName =
   | 'poolName'
   | 'reason'
   | 'ip'
+  | 'ipWithPrefix'
+  | 'mac'
+  | 'dnsText'
   | 'any'
 
 /** Rules of the texts that agent and controller exchange. */
@@ -151,6 +171,21 @@ export const textRules: Readonly<Record<TextName, TextRule>> = {
     fits: (text) => tryParseIp(text) !== undefined,
     problem: 'is not an IP address',
     hint: 'send one IPv4 or IPv6 address, without prefix length',
+  },
+  ipWithPrefix: {
+    fits: (text) => (text.includes('/') ? tryParseIpWithPrefix(text) : tryParseIp(text)) !== undefined,
+    problem: 'is not an IP address',
+    hint: 'send one IPv4 or IPv6 address, with or without prefix length',
+  },
+  mac: pattern(
+    /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i,
+    'is not a MAC address',
+    'send six bytes such as 02:00:0a:06:00:01',
+  ),
+  dnsText: {
+    fits: (text) => text !== '' && text.length <= crdLimits.dnsText,
+    problem: 'is no word of a resolver configuration',
+    hint: `send 1 to ${crdLimits.dnsText} characters`,
   },
   any: { fits: (text) => text.length <= 4096, problem: 'is too long', hint: 'send at most 4096 characters' },
 }

@@ -1,17 +1,23 @@
-import type {
-  AllocateRequest,
-  AllocateResponse,
-  CheckRequest,
-  GrantedIp,
-  GrantedRoute,
-  NodeReport,
-  ReleaseRequest,
-  RpcFailure,
+import {
+  type AddressConflict,
+  type AllocateRequest,
+  type AllocateResponse,
+  type CheckRequest,
+  crdLimits,
+  type DnsSettings,
+  type GrantedIp,
+  type GrantedRoute,
+  type NodeReport,
+  type ReleaseRequest,
+  type RpcFailure,
 } from '../api/index.ts'
 import { InvalidInputError } from '../base/index.ts'
 import { Fields, textRules } from './fields.ts'
 
 const maxPoolNames = 256
+const maxAskedIps = 32
+const maxMasterAddresses = 256
+const maxConflicts = 64
 const maxCheckedIps = 256
 const maxAlive = 10_000
 const maxGrantedIps = 256
@@ -32,7 +38,19 @@ export function parseAllocateRequest(body: unknown): AllocateRequest {
     defaultIpv6Pools: fields.texts('defaultIpv6Pools', textRules.poolName, maxPoolNames),
     cleanGateway: fields.flag('cleanGateway'),
     budgetMs: fields.integer('budgetMs', 1, maxBudgetMs),
+    ...(fields.has('ips') ? { ips: fields.texts('ips', textRules.ipWithPrefix, maxAskedIps) } : {}),
+    ...(fields.has('masterAddresses')
+      ? { masterAddresses: fields.texts('masterAddresses', textRules.ipWithPrefix, maxMasterAddresses) }
+      : {}),
+    ...(fields.has('conflicts')
+      ? { conflicts: fields.objects('conflicts', maxConflicts).map(parseConflict) }
+      : {}),
   }
+}
+
+function parseConflict(fields: Fields): AddressConflict {
+  const mac = fields.optionalText('mac', textRules.mac)
+  return { ip: fields.text('ip', textRules.ip), ...(mac === undefined ? {} : { mac }) }
 }
 
 /** Checks the body of a release call. @throws {InvalidInputError} */
@@ -83,6 +101,22 @@ export function parseAllocateResponse(body: unknown): AllocateResponse {
   return {
     ips: fields.objects('ips', maxGrantedIps).map(parseGrantedIp),
     routes: fields.objects('routes', maxGrantedRoutes).map(parseGrantedRoute),
+    ...parseDns(fields.optionalObject('dns')),
+  }
+}
+
+function parseDns(fields: Fields | undefined): { readonly dns?: DnsSettings } {
+  if (fields === undefined) return {}
+  const domain = fields.optionalText('domain', textRules.dnsText)
+  const list = (name: 'nameservers' | 'search' | 'options'): DnsSettings =>
+    fields.has(name) ? { [name]: fields.texts(name, textRules.dnsText, crdLimits.dnsItems) } : {}
+  return {
+    dns: {
+      ...list('nameservers'),
+      ...(domain === undefined ? {} : { domain }),
+      ...list('search'),
+      ...list('options'),
+    },
   }
 }
 
@@ -112,6 +146,10 @@ function parseGrantedIp(fields: Fields): GrantedIp {
     vlan: fields.integer('vlan', 0, 4094),
     ...(gateway === undefined ? {} : { gateway }),
     ...(mac === undefined ? {} : { mac }),
+    ...(fields.has('metadata')
+      ? { metadata: fields.textMap('metadata', textRules.any, crdLimits.metadataItems) }
+      : {}),
+    ...(fields.has('isProbeOff') ? { isProbeOff: fields.flag('isProbeOff') } : {}),
   }
 }
 

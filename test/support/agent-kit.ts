@@ -12,6 +12,7 @@ import {
 } from '../../src/agent/index.ts'
 import type {
   AllocateRequest,
+  DnsSettings,
   GrantedIp,
   KubeObject,
   NodeReport,
@@ -41,6 +42,7 @@ export class MemoryAllocator implements Allocator {
   free = Array.from({ length: 200 }, (_, at) => `10.6.0.${at + 20}/24`)
   gateway = '10.6.0.1'
   routes: readonly { dst: string; gw: string }[] = [{ dst: '0.0.0.0/0', gw: '10.6.0.1' }]
+  dns: DnsSettings | undefined
 
   async allocate(request: AllocateRequest, signal: AbortSignal) {
     signal.throwIfAborted()
@@ -63,7 +65,8 @@ export class MemoryAllocator implements Allocator {
     ]
     if (known === undefined) this.free = this.free.slice(1)
     this.held.set(key, ips)
-    return { ips, routes: this.routes.map((route) => ({ ...route, ifName: request.ifName })) }
+    const routes = this.routes.map((route) => ({ ...route, ifName: request.ifName }))
+    return { ips, routes, ...(this.dns === undefined ? {} : { dns: this.dns }) }
   }
 
   async release(request: ReleaseRequest): Promise<void> {

@@ -309,5 +309,6 @@ function toResult(ifName: string, answer: AllocateResponse): CniResult {
     cniVersion: '1.1.0',
     ips: ips.map(({ address, gateway }) => ({ address, ...(gateway === undefined ? {} : { gateway }) })),
     ...(routes.length === 0 ? {} : { routes }),
+    ...(answer.dns === undefined ? {} : { dns: answer.dns }),
   }
 }

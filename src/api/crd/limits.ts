@@ -39,6 +39,10 @@ export const crdLimits = {
   dnsItems: 16,
   /** Free-form facts of one allocation. */
   metadataItems: 32,
+  /** Name of one such fact. */
+  metadataKey: 128,
+  /** DNS settings and facts of one recorded answer, as JSON: 128 pods of one block must fit the 1.5 MiB of an object. */
+  attributeBytes: 2048,
   /** Names of pools of one family in a claim. */
   claimPools: 256,
   /** Name of an interface: what Linux takes. */

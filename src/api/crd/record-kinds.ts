@@ -1,5 +1,6 @@
 import { resources } from '../resources.ts'
 import { recordedRoutesSchema } from './address-rules.ts'
+import { dnsSchema, metadataSchema } from './grant-schemas.ts'
 import { crdLimits } from './limits.ts'
 import { type CrdManifest, crdManifest, type PrinterColumn } from './manifest.ts'
 import { flag, int64, integer, list, map, object, type Schema, text } from './schema.ts'
@@ -25,6 +26,8 @@ const endpointNic = object(
     cleanGateway: flag('No default route for this interface.'),
     mac: text('MAC address.'),
     routes: recordedRoutesSchema('Routes of this interface.'),
+    dns: dnsSchema('DNS settings of this interface.'),
+    metadata: metadataSchema('Free-form facts of the allocation.'),
   },
   { required: ['interface'] },
 )
@@ -122,6 +125,9 @@ const entryProperties: Readonly<Record<string, Schema>> = {
       cleanGateway: flag('No default route for this interface.'),
       vlan: integer('VLAN tag.'),
       mac: recorded('MAC address.'),
+      dns: dnsSchema('DNS settings.'),
+      metadata: metadataSchema('Free-form facts.'),
+      isStatic: flag('The pod asked for this very address.'),
     },
     { required: ['prefixBits'], 'x-kubernetes-preserve-unknown-fields': true },
   ),

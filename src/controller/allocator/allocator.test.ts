@@ -492,3 +492,40 @@ void test('a pool whose records cannot be read gives nothing new, and says why',
   const again = await allocator.allocate('node1', requestOf('web-1'), never)
   assert.equal(again.ips[0]?.address, '10.6.168.151/16', 'who has an address keeps it')
 })
+
+void test('VLAN, DNS settings and metadata of pool and pod travel with the address, and a repeat answers the same', async () => {
+  const { world, allocator, ledger } = await kit()
+  const given = { vlanID: 7, dns: { nameservers: ['10.6.0.53'] }, metadata: { rack: 'r7', room: 'b' } }
+  world.addPool('p4', { subnet: '10.6.0.0/16', ips: ['10.6.168.151'], default: true, ...given })
+  const annotations = {
+    'ipam.spidernet.io/dns': '{"search":["shop.example"]}',
+    'ipam.spidernet.io/metadata': '{"rack":"r9"}',
+  }
+  world.addPod('web-1', 'u1', { annotations })
+  const first = await allocator.allocate('node1', requestOf('web-1'), never)
+  assert.deepEqual(first.dns, { nameservers: ['10.6.0.53'], search: ['shop.example'] })
+  assert.deepEqual(first.ips[0]?.metadata, { rack: 'r9', room: 'b' })
+  assert.equal(first.ips[0]?.vlan, 7)
+  const { dns, metadata, vlan } = ledger.entry('10.6.168.151')?.grant ?? {}
+  assert.deepEqual([dns, metadata, vlan], [first.dns, { rack: 'r9', room: 'b' }, 7])
+  world.addPool('p4', { subnet: '10.6.0.0/16', ips: ['10.6.168.151'], default: true })
+  world.addPod('web-1', 'u1', { annotations: { 'ipam.spidernet.io/dns': 'spoilt' } })
+  assert.deepEqual(await allocator.allocate('node1', requestOf('web-1', { containerId: 'c2' }), never), first)
+})
+
+void test('attributes that cannot be used refuse the pod by the annotation, and take nothing', async () => {
+  const { world, allocator, ledger } = await kit()
+  const facts = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`k${i}`, 'x'.repeat(100)]))
+  for (const [key, text] of [
+    ['dns', '{"nameservers":["ns.example"]}'],
+    ['metadata', '{"a":1}'],
+    ['metadata', JSON.stringify(facts)],
+  ] as const) {
+    world.addPod('web-1', 'u1', { annotations: { [`ipam.spidernet.io/${key}`]: text } })
+    const failure = await failureOf(allocator.allocate('node1', requestOf('web-1'), never))
+    assert.equal(failure.code, 7)
+    assert.ok(failure.msg.includes(`ipam.spidernet.io/${key}`) || failure.details.includes(key), failure.msg)
+    assert.match(world.events.at(-1) ?? '', /web-1 Warning FailedAllocateIP/)
+  }
+  assert.equal(ledger.stats().entries, 0)
+})

@@ -10,7 +10,6 @@ import { deadlineAfter, InvalidInputError, OperationError } from '../../base/ind
 import {
   AddressRefusedError,
   claimsOf,
-  grantOf,
   NoPoolError,
   type OwnedAddress,
   PoolFullError,
@@ -21,6 +20,7 @@ import {
 import { planAdd, podRoutesOf } from './add-plan.ts'
 import { gatherSelection } from './gather-selection.ts'
 import { provenOwnerOf } from './owner.ts'
+import { PodGrants } from './pod-grants.ts'
 import { readOwnPod } from './pod-identity.ts'
 import type { AllocatorPorts } from './ports.ts'
 import { Releases } from './releases.ts'
@@ -92,6 +92,7 @@ class LedgerAllocator implements Allocator {
       selection ??= selectPools(input)
       return selection
     }
+    const grants = new PodGrants({ pod, podRoutes, selection: () => selection })
     let existing: readonly OwnedAddress[] = []
     const answer = await ledger.add(
       {
@@ -112,16 +113,13 @@ class LedgerAllocator implements Allocator {
             pools: input.pools,
           })
         },
-        grant: ({ pool, want }, earlier) => {
-          const candidates = selection?.candidates.find(
-            (one) => one.nic === want.nic && one.version === want.version,
-          )
+        grant: (chosen, earlier) => {
+          const { nic } = chosen.want
           const others = [
-            ...existing.filter(({ entry }) => entry.nic !== want.nic).map(({ entry }) => entry.grant),
-            ...earlier.filter(({ chosen }) => chosen.want.nic !== want.nic).map(({ grant }) => grant),
+            ...existing.filter(({ entry }) => entry.nic !== nic).map(({ entry }) => entry.grant),
+            ...earlier.filter((one) => one.chosen.want.nic !== nic).map(({ grant }) => grant),
           ]
-          const taken = others.flatMap(({ routes = [] }) => routes)
-          return grantOf({ pool, cleanGateway: candidates?.cleanGateway ?? false, podRoutes, taken })
+          return grants.of(chosen, others)
         },
       },
       signal,

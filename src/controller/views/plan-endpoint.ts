@@ -1,5 +1,12 @@
 import type { EndpointNic, OwnerReference, Pod, SpiderEndpoint } from '../../api/index.ts'
-import { annotationKeys, spiderFinalizer, spiderGroup, spiderVersion } from '../../api/index.ts'
+import {
+  annotationKeys,
+  joinDns,
+  joinMetadata,
+  spiderFinalizer,
+  spiderGroup,
+  spiderVersion,
+} from '../../api/index.ts'
 import { assert } from '../../base/index.ts'
 import type { OwnedAddress } from '../../ledger/index.ts'
 import { endpointDigest } from './view-marks.ts'
@@ -75,6 +82,8 @@ function planNics(held: readonly OwnedAddress[]): readonly EndpointNic[] {
 function planNic(nic: string, addresses: readonly OwnedAddress[]): EndpointNic {
   const routes = addresses.flatMap(({ entry }) => entry.grant.routes ?? [])
   const mac = addresses.find(({ entry }) => entry.grant.mac !== undefined)?.entry.grant.mac
+  const dns = joinDns(addresses.map(({ entry }) => entry.grant.dns))
+  const metadata = joinMetadata(addresses.map(({ entry }) => entry.grant.metadata))
   return {
     interface: nic,
     ...Object.assign({}, ...addresses.map(familyFields)),
@@ -83,6 +92,8 @@ function planNic(nic: string, addresses: readonly OwnedAddress[]): EndpointNic {
     cleanGateway: addresses.some(({ entry }) => entry.grant.cleanGateway === true),
     ...(mac === undefined ? {} : { mac }),
     ...(routes.length === 0 ? {} : { routes }),
+    ...(dns === undefined ? {} : { dns }),
+    ...(metadata === undefined ? {} : { metadata }),
   }
 }
 

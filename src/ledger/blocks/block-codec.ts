@@ -7,9 +7,18 @@ import {
   parseBlockName,
   tryParseIp,
 } from '../../address/index.ts'
-import type { Attachment, BlockEntry, BlockOwner, EntryGrant, Route, SpiderIpBlock } from '../../api/index.ts'
+import type {
+  Attachment,
+  BlockEntry,
+  BlockOwner,
+  DnsSettings,
+  EntryGrant,
+  Route,
+  SpiderIpBlock,
+} from '../../api/index.ts'
 import { crdLimits, spiderGroup, spiderVersion } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
+import { sharedText as shared, sharedData } from '../shared-data.ts'
 
 /** Block sizes, chosen by the weight of one write against the number of objects: 128 addresses of about 0.5 KiB. */
 export const blockSizes: BlockSizes = { v4: 25, v6: 121 }
@@ -189,7 +198,8 @@ function readCreator(value: unknown): BlockEntry['createdBy'] | null {
 }
 
 function readGrant(value: unknown): EntryGrant | undefined {
-  const { prefixBits, gateway, routes, cleanGateway, vlan, mac } = fieldsOf(value) ?? {}
+  const { prefixBits, gateway, routes, cleanGateway, vlan, mac, dns, metadata, isStatic } =
+    fieldsOf(value) ?? {}
   if (!isCount(prefixBits) || prefixBits > 128) return undefined
   const readRoutes = routes === undefined ? undefined : readRouteList(routes)
   if (readRoutes === null) return undefined
@@ -200,7 +210,22 @@ function readGrant(value: unknown): EntryGrant | undefined {
     ...(cleanGateway === true ? { cleanGateway } : {}),
     ...(isCount(vlan) ? { vlan } : {}),
     ...(isText(mac) ? { mac } : {}),
+    ...(isDns(dns) ? { dns: sharedData(dns) } : {}),
+    ...(isMetadata(metadata) ? { metadata: sharedData(metadata) } : {}),
+    ...(isStatic === true ? { isStatic } : {}),
   }
+}
+
+function isDns(value: unknown): value is DnsSettings {
+  const dns = fieldsOf(value)
+  if (dns === undefined) return false
+  const { domain = '', nameservers = [], search = [], options = [] } = dns
+  return isText(domain) && isTexts(nameservers) && isTexts(search) && isTexts(options)
+}
+
+function isMetadata(value: unknown): value is Readonly<Record<string, string>> {
+  const fields = fieldsOf(value)
+  return fields !== undefined && Object.values(fields).every(isText)
 }
 
 function readRouteList(value: unknown): readonly Route[] | null {
@@ -212,15 +237,4 @@ function readRouteList(value: unknown): readonly Route[] | null {
     found.push({ dst: shared(dst), gw: shared(gw) })
   }
   return found
-}
-
-// A pool, a node or a NIC stands in thousands of entries: one copy of its name is enough.
-const sharedLimit = 20_000 // texts
-const sharedTexts = new Map<string, string>()
-function shared(text: string): string {
-  const found = sharedTexts.get(text)
-  if (found !== undefined) return found
-  if (sharedTexts.size >= sharedLimit) sharedTexts.clear()
-  sharedTexts.set(text, text)
-  return text
 }

@@ -51,3 +51,27 @@ void test('cleanGateway drops the default route alone, and is recorded', () => {
   assert.equal(grant.cleanGateway, true)
   assert.deepEqual(routesOf({ ip: '10.6.0.5', entry: entryOf(grant) }), pool.spec.routes)
 })
+
+void test('grantOf() takes VLAN, DNS settings and metadata of the pool, and holds equal ones once', () => {
+  const spec = { ...pool.spec, vlanID: 7, dns: { domain: 'a.example' }, metadata: { rack: 'r7' } }
+  const granted = (attributes = {}) =>
+    grantOf({
+      pool: { ...pool, spec: structuredClone(spec) },
+      cleanGateway: false,
+      podRoutes: [],
+      taken: [],
+      attributes,
+    })
+  const one = granted()
+  assert.deepEqual([one.vlan, one.dns, one.metadata], [7, { domain: 'a.example' }, { rack: 'r7' }])
+  assert.equal(granted().dns, one.dns)
+  assert.equal(granted().metadata, one.metadata)
+  const ofPod = granted({ dns: { domain: 'b.example' }, metadata: { owner: 'shop' } })
+  assert.deepEqual([ofPod.dns, ofPod.metadata], [{ domain: 'b.example' }, { rack: 'r7', owner: 'shop' }])
+  assert.equal(grantOf({ pool, cleanGateway: false, podRoutes: [], taken: [] }).vlan, undefined)
+})
+
+void test('grantOf() records the flag cleanGateway also when the pool has no gateway', () => {
+  const bare = { ...pool, spec: { subnet: '10.6.0.0/16' } }
+  assert.equal(grantOf({ pool: bare, cleanGateway: true, podRoutes: [], taken: [] }).cleanGateway, true)
+})

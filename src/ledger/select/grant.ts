@@ -1,6 +1,14 @@
 import { cidrContains, cidrOf, formatCidr, formatIp, parseCidr, parseIp } from '../../address/index.ts'
-import type { EntryGrant, PodRoute, Route, SpiderIpPool } from '../../api/index.ts'
+import {
+  type Attributes,
+  type EntryGrant,
+  mergeAttributes,
+  type PodRoute,
+  type Route,
+  type SpiderIpPool,
+} from '../../api/index.ts'
 import type { OwnedAddress } from '../entry.ts'
+import { sharedData } from '../shared-data.ts'
 
 export interface GrantInput {
   readonly pool: SpiderIpPool
@@ -9,10 +17,15 @@ export interface GrantInput {
   readonly podRoutes: readonly PodRoute[]
   /** Routes that other NICs of the pod have already: a pod route goes to one NIC. */
   readonly taken: readonly Route[]
+  /** What the pod's annotations put in the place of the pool's DNS settings and metadata. */
+  readonly attributes?: Attributes
 }
 
-/** What an address of the pool is answered with: a snapshot, so that a repeat gives the same (spec/ipam.md §9). */
-export function grantOf({ pool, cleanGateway, podRoutes, taken }: GrantInput): EntryGrant {
+/**
+ * What an address of the pool is answered with: a snapshot, so that a repeat gives the same (spec/ipam.md §9).
+ * @throws {InvalidInputError} when pool and pod together give more than is recorded
+ */
+export function grantOf({ pool, cleanGateway, podRoutes, taken, attributes = {} }: GrantInput): EntryGrant {
   const { spec } = pool
   const subnet = parseCidr(spec.subnet, { field: `SpiderIPPool "${pool.metadata.name}" spec.subnet` })
   const own = podRoutes
@@ -21,11 +34,17 @@ export function grantOf({ pool, cleanGateway, podRoutes, taken }: GrantInput): E
     .filter((route) => !taken.some(({ dst, gw }) => dst === route.dst && gw === route.gw))
   const routes = [...(spec.routes ?? []).map(({ dst, gw }) => ({ dst, gw })), ...own]
   const hasGateway = spec.gateway !== undefined && spec.gateway !== ''
+  const { vlanID = 0 } = spec
+  const { dns, metadata } = mergeAttributes(pool.metadata.name, spec, attributes)
   return {
     prefixBits: subnet.prefixBits,
     ...(hasGateway ? { gateway: spec.gateway } : {}),
     ...(routes.length === 0 ? {} : { routes }),
+    // As it was asked for, whether or not there is a gateway: repeats must not depend on which family has one.
     ...(cleanGateway ? { cleanGateway } : {}),
+    ...(vlanID === 0 ? {} : { vlan: vlanID }),
+    ...(dns === undefined ? {} : { dns: sharedData(dns) }),
+    ...(metadata === undefined ? {} : { metadata: sharedData(metadata) }),
   }
 }
 

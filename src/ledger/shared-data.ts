@@ -1,0 +1,22 @@
+// A pool, a node, a NIC or the DNS settings of a network stand in thousands of entries: one copy of each is enough.
+const sharedLimit = 20_000 // texts, and as many objects
+const sharedTexts = new Map<string, string>()
+const sharedObjects = new Map<string, object>()
+
+/** The same text, held once. */
+export function sharedText(text: string): string {
+  return remembered(sharedTexts, text, text)
+}
+
+/** The same plain data, held once as long as it is equal in the order of its members, too. Nobody may change it. */
+export function sharedData<T extends object>(data: T): T {
+  return remembered(sharedObjects as Map<string, T>, JSON.stringify(data), data) // by its text, so of the same shape
+}
+
+function remembered<T>(known: Map<string, T>, key: string, value: T): T {
+  const found = known.get(key)
+  if (found !== undefined) return found
+  if (known.size >= sharedLimit) known.clear()
+  known.set(key, value)
+  return value
+}
