@@ -54,13 +54,18 @@ export {
   type ProductConfig,
   parseProductConfig,
 } from './install/product-config.ts'
-export type {
-  ClaimedIp,
-  ClaimPhase,
-  ClaimWorkload,
-  IpamClaim,
-  SpiderIpClaim,
-  SpiderIpClaimStatus,
+export {
+  type ClaimedIp,
+  type ClaimKind,
+  type ClaimPhase,
+  type ClaimRef,
+  type ClaimWorkload,
+  claimOfOwner,
+  holderOf,
+  type IpamClaim,
+  ownerOfClaim,
+  type SpiderIpClaim,
+  type SpiderIpClaimStatus,
 } from './ip-claim.ts'
 export {
   isDnsSubdomain,

@@ -1,5 +1,12 @@
 import type { KubeObject } from './meta.ts'
-import type { DnsSettings, IpVersion, PoolCondition } from './spider.ts'
+import {
+  type BlockEntry,
+  type BlockOwner,
+  type DnsSettings,
+  type IpVersion,
+  type PoolCondition,
+  spiderGroup,
+} from './spider.ts'
 
 /** Who alone may use a claim: the workload on top of a pod, or a pod by its name. */
 export interface ClaimWorkload {
@@ -63,4 +70,48 @@ export interface IpamClaim extends KubeObject {
     readonly ips?: readonly string[]
     readonly ownerPod?: { readonly name: string }
   }
+}
+
+/** Kinds whose objects own addresses by themselves, whatever pod uses them. */
+export type ClaimKind = 'SpiderIPClaim' | 'IPAMClaim'
+
+const claimGroups: Readonly<Record<ClaimKind, string>> = {
+  SpiderIPClaim: spiderGroup,
+  IPAMClaim: 'k8s.cni.cncf.io',
+}
+
+/** One claim of either kind. */
+export interface ClaimRef {
+  readonly kind: ClaimKind
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+}
+
+/** The owner of a claim's addresses. Its name has the namespace in it: nothing else of an unused entry says that. */
+export function ownerOfClaim({ kind, namespace, name, uid }: ClaimRef): BlockOwner {
+  const group = claimGroups[kind]
+  return { kind: 'sticky', group, ownerKind: kind, name: `${namespace}/${name}`, uid, replica: '' }
+}
+
+/** The claim that owns an address; undefined when the owner is none. */
+export function claimOfOwner(owner: BlockOwner): ClaimRef | undefined {
+  if (owner.kind !== 'sticky') return undefined
+  const { group, ownerKind, uid } = owner
+  const isClaim =
+    (ownerKind === 'SpiderIPClaim' || ownerKind === 'IPAMClaim') && group === claimGroups[ownerKind]
+  if (!isClaim) return undefined
+  const [namespace = '', name = ''] = owner.name.split('/')
+  return { kind: ownerKind, namespace, name, uid }
+}
+
+/** Whom people are told of as the holder of an address: the pod that uses it, else the claim that keeps it. */
+export function holderOf({ pod, podUid, owner }: Pick<BlockEntry, 'pod' | 'podUid' | 'owner'>): {
+  readonly pod: string
+  readonly podUid: string
+} {
+  const claim = pod === '' ? claimOfOwner(owner) : undefined
+  return claim === undefined
+    ? { pod, podUid }
+    : { pod: `${claim.namespace}/${claim.name}`, podUid: claim.uid }
 }

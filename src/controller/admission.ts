@@ -1,4 +1,5 @@
 import {
+  holderOf,
   type KubeObject,
   type NetworkAttachmentDefinition,
   type Resource,
@@ -166,7 +167,9 @@ async function usedIpsOf(
     return { metadata, spec: { ...spec, entries: Object.fromEntries(ofPool) } }
   }
   const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, { limit: blockPage, keep }, signal)
-  return items.flatMap(({ spec }) => Object.entries(spec.entries ?? {}).map(([ip, { pod }]) => ({ ip, pod })))
+  return items.flatMap(({ spec }) =>
+    Object.entries(spec.entries ?? {}).map(([ip, entry]) => ({ ip, pod: holderOf(entry).pod })),
+  )
 }
 
 /** The installation makes the two objects, empty; only then there is something to fill. */

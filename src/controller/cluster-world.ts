@@ -151,6 +151,8 @@ function workloadResource({ apiVersion, kind }: TopOwner): Resource | undefined 
     resources.job,
     resources.virtualMachineInstance,
     resources.virtualMachine,
+    resources.ipClaim,
+    resources.ipamClaim,
   ]
   return known.find(
     (resource) => resource.kind === kind && `${resource.group}/${resource.version}` === apiVersion,

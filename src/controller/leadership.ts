@@ -2,6 +2,7 @@ import {
   type AllocateRequest,
   type AllocateResponse,
   type CheckRequest,
+  holderOf,
   isAlive,
   type KubeObject,
   type NetworkAttachmentDefinition,
@@ -319,7 +320,7 @@ export class Leadership {
       try {
         await this.#sweepEndpoints(signal)
       } catch (error) {
-        for (const { entry } of this.#ledger.all()) this.#endpointQueue.add(entry.pod)
+        for (const { entry } of this.#ledger.all()) if (entry.pod !== '') this.#endpointQueue.add(entry.pod)
         throw error
       }
     })
@@ -336,7 +337,7 @@ export class Leadership {
     if (after !== undefined && isContested(after)) this.#claimQueue.add(ip)
     for (const entry of [before, after]) {
       if (entry === undefined) continue
-      this.#endpointQueue.add(entry.pod)
+      if (entry.pod !== '') this.#endpointQueue.add(entry.pod)
       this.#poolQueue.addAfter(entry.pool, poolStatusDelayMs)
     }
   }
@@ -413,11 +414,12 @@ export class Leadership {
     const used = this.#ledger.ofPool(metadata.name)
     const [first] = used
     if (first === undefined) return
-    const { pod } = first.entry
+    const kind = first.entry.pod === '' ? 'claim' : 'pod'
+    const holder = `${kind} ${holderOf(first.entry).pod}`
     const message =
       used.length === 1
-        ? `1 address of pod ${pod} keeps it from being deleted: delete that pod`
-        : `${used.length} addresses of pods, such as ${pod}, keep it from being deleted: delete those pods`
+        ? `1 address of ${holder} keeps it from being deleted: delete that ${kind}`
+        : `${used.length} addresses, such as that of ${holder}, keep it from being deleted: delete who holds them`
     this.#context.events.event(this.#subject('SpiderIPPool', metadata), 'Warning', 'PoolInUse', message)
   }
 

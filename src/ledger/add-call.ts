@@ -1,4 +1,4 @@
-import type { BlockOwner, EntryGrant } from '../api/index.ts'
+import type { BlockEntry, BlockOwner, EntryGrant } from '../api/index.ts'
 import type { OwnedAddress } from './entry.ts'
 import type { Chosen, Want } from './pool/choose.ts'
 import type { Reserved } from './pool/offered.ts'
@@ -18,7 +18,7 @@ export interface NewGrant {
   readonly grant: EntryGrant
 }
 
-/** One CNI ADD. */
+/** One CNI ADD, or the reservation of addresses that no sandbox uses yet. */
 export interface AddCall {
   readonly owner: BlockOwner
   readonly pod: string // namespace/name
@@ -27,6 +27,15 @@ export interface AddCall {
   readonly containerId: string
   readonly nic: string
   readonly reserved: Reserved
+  /** Nothing is attached: `pod`, `podUid`, `node` and `containerId` are empty. */
+  readonly isReservation?: true
+  /**
+   * Whether an entry of the owner may become the pod's. Absent: those of pods of its name, as what bears the name of another may be
+   * in use there. Who says more has read that the other pod is over.
+   */
+  mayTake?(entry: BlockEntry): boolean
+  /** What an entry is answered with when another pod used it before; absent: what it was given with. */
+  regrant?(kept: OwnedAddress): EntryGrant
   /** Called, again after every lost race, with all that the owner has. May throw: then nothing changes. */
   plan(existing: readonly OwnedAddress[]): AddPlan
   /** What a new address is answered with; `earlier` are those of the wants before it. */

@@ -115,11 +115,12 @@ export class Ledger {
    * pod, with no attachment that was not there. @returns the addresses freed
    */
   async free(seen: readonly OwnedAddress[], signal: AbortSignal): Promise<readonly string[]> {
-    const byOwner = Map.groupBy(seen, ({ entry }) => ownerKey(entry.owner))
-    const perOwner = [...byOwner].map(([key, entries]) =>
-      this.#run(key, signal, () => this.#transactions.free(entries)),
-    )
-    return (await Promise.all(perOwner)).flat()
+    return this.#perOwner(seen, signal, (entries) => this.#transactions.free(entries))
+  }
+
+  /** Takes the pod off entries whose owner keeps them without one, as {@link free} does. @returns the addresses */
+  async vacate(seen: readonly OwnedAddress[], signal: AbortSignal): Promise<readonly string[]> {
+    return this.#perOwner(seen, signal, (entries) => this.#transactions.vacate(entries))
   }
 
   /**
@@ -230,6 +231,16 @@ export class Ledger {
       conflicts: conflict,
       unknown,
     }
+  }
+
+  async #perOwner(
+    seen: readonly OwnedAddress[],
+    signal: AbortSignal,
+    work: (entries: readonly OwnedAddress[]) => Promise<readonly string[]>,
+  ): Promise<readonly string[]> {
+    const byOwner = Map.groupBy(seen, ({ entry }) => ownerKey(entry.owner))
+    const all = [...byOwner].map(([key, entries]) => this.#run(key, signal, () => work(entries)))
+    return (await Promise.all(all)).flat()
   }
 
   /**

@@ -104,6 +104,24 @@ export class Transactions {
     return targets.filter((_, index) => outcomes[index]?.kind === 'done').map(({ ip }) => ip)
   }
 
+  /**
+   * The pods that used the entries are over, and their owner keeps them for whoever comes next. Each that is still what was seen
+   * names no pod any more. @returns the addresses
+   */
+  async vacate(seen: readonly OwnedAddress[]): Promise<readonly string[]> {
+    const outcomes = await this.#submitAll(
+      seen.map(({ ip, entry }) => ({
+        ip,
+        decide: (current) => {
+          if (current === undefined || !isUnchangedSince(entry, current)) return lost
+          const { attachments: _, createdBy: __, ...rest } = current
+          return { kind: 'put', entry: { ...rest, pod: '', podUid: '', node: '' } }
+        },
+      })),
+    )
+    return seen.filter((_, index) => outcomes[index]?.kind === 'done').map(({ ip }) => ip)
+  }
+
   /** Takes in what other allocators gave: entries of their own, or claims on what has an owner. Safe to repeat. */
   async takeIn(found: readonly FoundAddress[]): Promise<void> {
     await this.#submitAll(
@@ -145,8 +163,8 @@ export class Transactions {
     const { book, views } = this.#ports
     const key = ownerKey(call.owner)
     const owned = await this.intents.resolveAllOf(() => book.ofOwner(key))
-    // What bears the name of another pod may be in use there, whoever said that both are of one owner: it is never moved.
-    const existing = owned.filter(({ entry }) => entry.pod === call.pod)
+    // What bears the name of another pod may be in use there, whoever said that both are of one owner: only proof moves it.
+    const existing = owned.filter(({ entry }) => call.mayTake?.(entry) ?? entry.pod === call.pod)
     const plan = call.plan(existing)
     const kept = existing.filter(({ ip }) => !plan.drop.includes(ip))
     const chosen = chooseAddresses(plan.wants, call.reserved, views, book)
@@ -206,6 +224,7 @@ export class Transactions {
     const nonce = Math.floor(random.next() * 2 ** 32).toString(16)
     const intent = ips.length > 1 ? { id: `${term}-${++this.#intentCount}-${nonce}`, ips } : undefined
     const since = clock.nowMs()
+    const isReservation = call.isReservation === true
     const earlier: NewGrant[] = []
     return chosen.map((choice) => {
       const grant = call.grant(choice, earlier)
@@ -219,9 +238,9 @@ export class Transactions {
         podUid: call.podUid,
         node: call.node,
         ...(intent === undefined ? {} : { intent }),
-        ...(nic === call.nic ? { attachments: [attachmentOf(call)] } : {}),
+        ...(nic === call.nic && !isReservation ? { attachments: [attachmentOf(call)] } : {}),
         since,
-        createdBy: { containerId: call.containerId, ifName: call.nic },
+        ...(isReservation ? {} : { createdBy: { containerId: call.containerId, ifName: call.nic } }),
         grant,
       }
       return { ip: choice.ip, entry }
@@ -282,6 +301,7 @@ function attachChange(
   nic: string,
   signal: AbortSignal,
 ): Change | undefined {
+  if (call.isReservation === true) return undefined
   const isOfCall = nic === call.nic
   if (!isOfCall && entry.podUid === call.podUid) return undefined
   const decide = (current: BlockEntry | undefined): Decision => {
@@ -294,7 +314,9 @@ function attachChange(
     const { attachments: _, adopted: __, ...rest } = settled(current)
     const attachments = isOfCall ? { attachments: [attachmentOf(call)] } : {}
     const { pod, podUid, node } = call
-    return { kind: 'put', entry: { ...rest, nic, pod, podUid, node, ...attachments } }
+    const isNew = current.podUid !== call.podUid
+    const grant = (isNew ? call.regrant?.({ ip, entry: current }) : undefined) ?? current.grant
+    return { kind: 'put', entry: { ...rest, nic, pod, podUid, node, ...attachments, grant } }
   }
   return { ip, signal, decide }
 }

@@ -1,9 +1,12 @@
 import {
   type BlockEntry,
   type BlockOwner,
+  type ClaimRef,
+  claimOfOwner,
   directOwner,
   groupOf,
   type Pod,
+  resources,
   type TopOwner,
 } from '../../api/index.ts'
 import type { AllocatorWorld } from './world.ts'
@@ -54,6 +57,8 @@ export async function isReplicaValid(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { owner, pod } = entry
+  const claim = claimOfOwner(owner)
+  if (claim !== undefined) return isClaimValid(claim, world, signal)
   if (owner.kind === 'sticky' && owner.group === virtualMachineGroup) {
     return isVirtualMachineValid(pod, world, signal)
   }
@@ -85,4 +90,16 @@ async function isVirtualMachineValid(
     return found !== undefined && found.metadata.deletionTimestamp === undefined
   }
   return (await read('VirtualMachineInstance')) || (await read('VirtualMachine'))
+}
+
+/** A claim keeps its addresses until it is deleted, also while it is being deleted and a pod uses them: then they go with that pod. */
+async function isClaimValid(
+  { kind, namespace, name, uid }: ClaimRef,
+  world: Pick<AllocatorWorld, 'readWorkload'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { group, version } = kind === 'IPAMClaim' ? resources.ipamClaim : resources.ipClaim
+  const reference: TopOwner = { apiVersion: `${group}/${version}`, kind, namespace, name, uid }
+  const claim = await world.readWorkload(reference, signal)
+  return claim?.metadata.uid === uid && claim.metadata.deletionTimestamp === undefined
 }

@@ -1,5 +1,5 @@
 import { formatIp, tryParseIp } from '../../address/index.ts'
-import { type CheckRequest, isAlive, type ReleaseRequest } from '../../api/index.ts'
+import { type CheckRequest, claimOfOwner, isAlive, type ReleaseRequest } from '../../api/index.ts'
 import { attachmentsOf, isUsedBy, type OwnedAddress, type SandboxNic } from '../../ledger/index.ts'
 import { CallerRefusedError } from '../../rpc/index.ts'
 import { NotRecordedError } from './errors.ts'
@@ -43,6 +43,7 @@ export class Releases {
     // While the pod lives, nobody knows whether the DEL is that of the sandbox that uses what was adopted, or of an older one.
     const matched = held.filter(({ ip, entry }) => entry.adopted !== undefined && !freed.includes(ip))
     if (isOver) await ledger.match(matched, signal)
+    if (isOver && why === undefined) await this.#vacate(held, signal)
     const { pod, podUid } = first.entry
     logger.info('sandbox released', {
       pod,
@@ -53,6 +54,17 @@ export class Releases {
       freed,
       why: why ?? 'kept',
     })
+  }
+
+  /** What a claim keeps has no pod any more when that is over and all its sandboxes are. */
+  async #vacate(held: readonly OwnedAddress[], signal: AbortSignal): Promise<void> {
+    const { ledger } = this.#ports
+    const left = held.flatMap(({ ip, entry }) => {
+      const now = ledger.entry(ip)
+      const isLeft = now?.podUid === entry.podUid && attachmentsOf(now).length === 0
+      return isLeft && claimOfOwner(entry.owner) !== undefined ? [{ ip, entry: now }] : []
+    })
+    if (left.length > 0) await ledger.vacate(left, signal)
   }
 
   /** CNI CHECK. @throws {NotRecordedError} */

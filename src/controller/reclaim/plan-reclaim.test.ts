@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { BlockEntry } from '../../api/index.ts'
+import { type BlockEntry, ownerOfClaim } from '../../api/index.ts'
 import { type PodFinding, planReclaim, type SandboxEvidence } from './plan-reclaim.ts'
 
 const entry: BlockEntry = {
@@ -18,6 +18,10 @@ const adopted: BlockEntry = { ...withoutAttachments(entry), adopted: 'record' }
 const sticky: BlockEntry = {
   ...entry,
   owner: { kind: 'sticky', group: 'apps', ownerKind: 'StatefulSet', name: 'web', uid: 'S1', replica: '1' },
+}
+const claimed: BlockEntry = {
+  ...entry,
+  owner: ownerOfClaim({ kind: 'IPAMClaim', namespace: 'default', name: 'vm', uid: 'C1' }),
 }
 
 const cases: readonly (readonly [
@@ -58,6 +62,18 @@ const cases: readonly (readonly [
     'free',
   ],
   ['a valid replica keeps without a pod', sticky, { kind: 'gone' }, true, [], 'keep'],
+  ['a claim keeps while its pod lives', claimed, { kind: 'alive', uid: 'U1' }, true, ['alive'], 'keep'],
+  [
+    'a claim that is over is left to its living pod',
+    claimed,
+    { kind: 'alive', uid: 'U1' },
+    false,
+    [],
+    'keep',
+  ],
+  ['a claim waits for evidence of a gone pod', claimed, { kind: 'gone' }, true, ['unknown'], 'wait'],
+  ['a claim loses the pod that is over', claimed, { kind: 'gone' }, true, ['gone'], 'vacate'],
+  ['a claim that is over frees with its pod', claimed, { kind: 'gone' }, false, ['gone'], 'free'],
   ['an invalid replica frees', sticky, { kind: 'gone' }, false, ['gone'], 'free'],
   [
     'an invalid replica with a living pod keeps',

@@ -1,4 +1,4 @@
-import type { BlockEntry } from '../../api/index.ts'
+import { type BlockEntry, claimOfOwner } from '../../api/index.ts'
 
 /** What a fresh read of the API server said of the pod that an entry names. */
 export type PodFinding =
@@ -25,6 +25,8 @@ export type Verdict =
   /** Nothing to free yet: evidence from the node is missing. */
   | { readonly kind: 'wait'; readonly why: string }
   | { readonly kind: 'free'; readonly why: string }
+  /** Its claim keeps the address, and the pod that used it is over. */
+  | { readonly kind: 'vacate'; readonly why: string }
 
 /**
  * Decides whether an address may be freed without a DEL (design.md, the ledger, rule 7).
@@ -32,7 +34,9 @@ export type Verdict =
  */
 export function planReclaim(facts: ReclaimFacts): Verdict {
   const { entry, pod } = facts
-  if (entry.owner.kind === 'sticky' && facts.isReplicaValid) {
+  const isKept = entry.owner.kind === 'sticky' && facts.isReplicaValid
+  const isOfClaim = claimOfOwner(entry.owner) !== undefined
+  if (entry.owner.kind === 'sticky' && isKept && !isOfClaim) {
     return {
       kind: 'keep',
       why: `its replica ${entry.owner.replica} belongs to ${entry.owner.ownerKind} ${entry.owner.name}`,
@@ -47,7 +51,7 @@ export function planReclaim(facts: ReclaimFacts): Verdict {
   if (facts.sandboxes.includes('alive')) return { kind: 'wait', why: `${reason}, but its sandbox still runs` }
   if (facts.sandboxes.includes('unknown'))
     return { kind: 'wait', why: `${reason}, but its node has not reported` }
-  return { kind: 'free', why: reason }
+  return { kind: isKept ? 'vacate' : 'free', why: reason }
 }
 
 function whyDead(entry: BlockEntry, pod: PodFinding): string {

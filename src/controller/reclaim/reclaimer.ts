@@ -12,7 +12,7 @@ const outOfServiceTaint = 'node.kubernetes.io/out-of-service'
 
 export interface ReclaimerPorts {
   readonly api: KubeApi
-  readonly ledger: Pick<Ledger, 'all' | 'ofPod' | 'free'>
+  readonly ledger: Pick<Ledger, 'all' | 'ofPod' | 'free' | 'vacate'>
   readonly reports: NodeReports
   readonly clock: Clock
   readonly logger: Logger
@@ -54,6 +54,8 @@ export class Reclaimer {
   }
 
   #isNominated({ pod: podKey, podUid }: OwnedAddress['entry']): boolean {
+    // A claim keeps it for a pod to come: whether it still does is the claim's reconciler's to see.
+    if (podKey === '') return false
     const pod = this.#ports.findPod(refOf(podKey))
     return pod === undefined || pod.metadata.uid !== podUid || !isAlive(pod)
   }
@@ -78,12 +80,15 @@ export class Reclaimer {
     if (judged.length > 0) {
       const pod = await this.#readPod(podKey, signal)
       const guilty: { readonly address: OwnedAddress; readonly why: string }[] = []
+      const left: OwnedAddress[] = []
       for (const [address, sandboxes] of judged) {
         const verdict = await this.#judge(address, { pod, sandboxes }, signal)
         if (verdict.kind === 'wait') isWaiting = true
         if (verdict.kind === 'free') guilty.push({ address, why: verdict.why })
+        if (verdict.kind === 'vacate') left.push(address)
       }
       await this.#free(guilty, signal)
+      if (left.length > 0) await ledger.vacate(left, signal)
     }
     if (isWaiting) return recheckMs
     this.#nominatedMs.delete(podKey)

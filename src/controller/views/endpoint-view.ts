@@ -1,10 +1,17 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { isAlive, type Pod, resources, type SpiderEndpoint, spiderFinalizer } from '../../api/index.ts'
+import {
+  claimOfOwner,
+  isAlive,
+  type Pod,
+  resources,
+  type SpiderEndpoint,
+  spiderFinalizer,
+} from '../../api/index.ts'
 import type { Logger } from '../../base/index.ts'
 import { ApiError, type KubeApi, type ObjectRef } from '../../kube/index.ts'
 import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
-import { type EndpointOwner, planCurrent, planEndpoint } from './plan-endpoint.ts'
+import { type EndpointOwner, isOfWorkload, planCurrent, planEndpoint } from './plan-endpoint.ts'
 import { endpointDigest, isOurEndpoint } from './view-marks.ts'
 
 /** Endpoints whose content is remembered, to save reads and repeated writes; some 150 bytes each. */
@@ -92,7 +99,7 @@ export class EndpointView {
       const pod = await api.get<Pod>(resources.pod, { namespace, name }, signal)
       if (pod === undefined || pod.metadata.uid !== uid || !isAlive(pod)) keys.add(key)
     }
-    for (const { entry } of ledger.all()) if (!right.has(entry.pod)) keys.add(entry.pod)
+    for (const { entry } of ledger.all()) if (entry.pod !== '' && !right.has(entry.pod)) keys.add(entry.pod)
     for (const key of keys) this.#written.delete(key)
     return [...keys]
   }
@@ -212,7 +219,7 @@ function markIfRight(held: readonly OwnedAddress[], endpoint: SpiderEndpoint): n
     ? isDeepStrictEqual(shown, current)
     : shown?.ips !== undefined && endpointDigest(shown) === endpointDigest(current)
   if (!finalizers.includes(spiderFinalizer) || !isRight) return undefined
-  return markOf(current, first.owner.kind === 'sticky' || ownerReferences.length > 0)
+  return markOf(current, isOfWorkload(held) || ownerReferences.length > 0)
 }
 
 /**
@@ -229,7 +236,7 @@ function shownOf(held: readonly OwnedAddress[], pod: Pod | undefined): readonly 
 }
 
 function ownerOfEntry(held: readonly OwnedAddress[]): EndpointOwner {
-  const entry = held[0]?.entry
+  const entry = held.map((one) => one.entry).find(({ owner }) => claimOfOwner(owner) === undefined)
   if (entry?.owner.kind === 'sticky') return { kind: entry.owner.ownerKind, name: entry.owner.name }
-  return { kind: 'Pod', name: entry?.pod.split('/')[1] ?? '' }
+  return { kind: 'Pod', name: held[0]?.entry.pod.split('/')[1] ?? '' }
 }

@@ -1,6 +1,7 @@
 import type { EndpointNic, OwnerReference, Pod, SpiderEndpoint } from '../../api/index.ts'
 import {
   annotationKeys,
+  claimOfOwner,
   joinDns,
   joinMetadata,
   spiderFinalizer,
@@ -31,8 +32,8 @@ export function planEndpoint(
   const first = held[0]
   assert(first !== undefined, 'an endpoint without addresses')
   const [namespace = '', name = ''] = first.entry.pod.split('/')
-  const isSticky = held.some(({ entry }) => entry.owner.kind === 'sticky')
-  const ownerReferences = isSticky || pod?.metadata.uid === undefined ? undefined : [podReference(pod)]
+  const ownerReferences =
+    isOfWorkload(held) || pod?.metadata.uid === undefined ? undefined : [podReference(pod)]
   const current = planCurrent(held)
   return {
     apiVersion: `${spiderGroup}/${spiderVersion}`,
@@ -50,6 +51,11 @@ export function planEndpoint(
       ownerControllerName: owner.name,
     },
   }
+}
+
+/** The endpoint outlives its pod, as the addresses do. What claims own leaves the endpoint when the pod is over. */
+export function isOfWorkload(held: readonly OwnedAddress[]): boolean {
+  return held.some(({ entry }) => entry.owner.kind === 'sticky' && claimOfOwner(entry.owner) === undefined)
 }
 
 /** What the endpoint shows of the addresses that one pod uid holds, at least one. */

@@ -4,6 +4,7 @@ import {
   type AllocatedIpsView,
   countForStatus,
   encodeAllocatedIps,
+  holderOf,
   type PoolCondition,
   resources,
   type SpiderIpPool,
@@ -56,7 +57,7 @@ export function planPoolStatus(pool: SpiderIpPool, facts: PoolStatusFacts): Pool
   }
   const isListed = addresses.length <= maxListedRecords
   const text = isListed
-    ? encodeAllocatedIps(addresses.map(({ ip, entry }) => [parseIp(ip), entry]))
+    ? encodeAllocatedIps(addresses.map(({ ip, entry }) => [parseIp(ip), holderOf(entry)]))
     : undefined
   const tooMany = `${addresses.length} records are more than ${maxListedRecords}: see SpiderIPBlock objects`
   const listed = isListed ? [] : condition('AllocatedIPsListed', 'TooManyRecords', tooMany)
