@@ -28,7 +28,10 @@ interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
+/** In a test that needs a lab, but mostly waits for deadlines: another file may run beside it. */
+const waitsMark = '// mostly waits'
 const fileBudgetMs = 600_000
+const slowFileSeconds = 5 // what takes longer is said: the whole has a budget
 const elsewhere = /^only on (embedded|real): /
 
 async function filesOf(root: string, patterns: readonly string[]): Promise<readonly string[]> {
@@ -71,8 +74,8 @@ async function reachesServer(file: string, seen: Set<string>): Promise<boolean> 
 }
 
 /**
- * Runs integration tests: first those without a lab, two files at a time, then the others one by one. A lab has many processes, and
- * what its tests measure and wait for takes the whole machine.
+ * Runs integration tests: first those without a lab or that mostly wait, two files at a time, then the others one by one. A lab has
+ * many processes, and what its tests measure and wait for takes the whole machine.
  * @param options of each of the two parts; its `concurrency` is decided here
  */
 export async function runIntegrationTests(
@@ -82,7 +85,8 @@ export async function runIntegrationTests(
 ): Promise<Outcome> {
   const alone = new Set<string>()
   for (const file of files) {
-    if (/lab-harness\.ts'|quickstart\.ts'/.test(await readFile(file, 'utf8'))) alone.add(file)
+    const text = await readFile(file, 'utf8')
+    if (/lab-harness\.ts'|quickstart\.ts'/.test(text) && !text.includes(waitsMark)) alone.add(file)
   }
   const first = files.filter((file) => !alone.has(file))
   const together = await runTwice(`${name}, without labs`, first, { ...options, concurrency: 2 })
@@ -128,7 +132,10 @@ async function runTests(name: string, files: readonly string[], options: RunOpti
   const waiting = [...files]
   const work = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const fileStartedMs = performance.now()
       results.push(...(await runFile(file, options)))
+      const seconds = (performance.now() - fileStartedMs) / 1000
+      if (seconds > slowFileSeconds) process.stdout.write(`  ${shortName(file)}: ${seconds.toFixed(1)} s\n`)
     }
   }
   await Promise.all(Array.from({ length: concurrency }, work))

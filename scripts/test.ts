@@ -18,7 +18,7 @@ const unitBudgetMs = 10 * 60_000
 const integrationBudgetMs = 20 * 60_000
 
 setUpMachine()
-const staticFailed = staticChecks(false)
+const staticFailed = await staticChecks(false)
 const unit = await runUnitTests(await unitTestFiles(root), AbortSignal.timeout(unitBudgetMs))
 const integration = await runIntegrationTests('integration', await integrationTestFiles(root), {
   signal: AbortSignal.timeout(integrationBudgetMs),

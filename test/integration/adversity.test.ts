@@ -1,4 +1,5 @@
 // Pools with exactly as many addresses as pods, dual stack, while pods restart, die by force, two controllers lead, and an agent freezes.
+// mostly waits
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'

@@ -1,4 +1,5 @@
 // Who may ask the controller for what, while strangers do their worst, certificates rotate, and real agents go on attaching pods.
+// mostly waits
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
