@@ -20,6 +20,7 @@ export {
   readAllocationRecords,
 } from './allocation-records.ts'
 export * from './allocator-rpc.ts'
+export { AnnotationError } from './annotation/annotation-error.ts'
 export { annotationKeys, applicationKeys, implementationLabel, labelKeys } from './annotation/keys.ts'
 export { nicNameProblem } from './annotation/nic-name.ts'
 export {
@@ -38,6 +39,7 @@ export {
   parseDefaultRouteNic,
   parseIppool,
   parseIppools,
+  parseNamespaceConfinement,
   parseNamespacePools,
   parseSubnetChoice,
   parseSubnetsChoice,

@@ -13,6 +13,13 @@ type Token =
       readonly spans: readonly (readonly [string, string])[]
     }
 
+/** A pattern that cannot be read. */
+class WildcardError extends InvalidInputError {
+  override get reasonCode(): string {
+    return 'wildcard-malformed'
+  }
+}
+
 /** True when the entry is a wildcard, not a plain name: it holds `*`, `?` or a `[`...`]` pair. */
 export function isWildcard(entry: string): boolean {
   if (entry.includes('*') || entry.includes('?')) return true
@@ -58,7 +65,7 @@ export function expandPoolNames(
 function tokensOf(pattern: string, field: string): readonly Token[] {
   const refuse = (problem: string): never => {
     const hint = 'write * for any text, ? for one character, [a-z] for one of a set'
-    throw new InvalidInputError(field, pattern, `failed to match wildcard: ${problem}`, hint)
+    throw new WildcardError(field, pattern, `failed to match wildcard: ${problem}`, hint)
   }
   if (pattern.length > maxPatternLength) return refuse(`it is longer than ${maxPatternLength} characters`)
   const chars = Array.from(pattern)

@@ -4,7 +4,7 @@ export type Retry = 'now' | 'later' | 'after-change' | 'never'
 /**
  * A failed operation that somebody outside this code has to know about.
  * `message` says which action failed on what, then the state found; `hint` is the operator's next step;
- * `code` is stable and safe to decide on.
+ * `code` is stable and safe to decide on, `reasonCode` as stable and finer: it tells people causes of one class apart.
  */
 export abstract class OperationError extends Error {
   abstract readonly code: string
@@ -14,6 +14,11 @@ export abstract class OperationError extends Error {
     super(message, options)
     this.name = new.target.name
     this.hint = hint
+  }
+
+  /** Kebab-case; that of the code unless a class knows better. */
+  get reasonCode(): string {
+    return this.code.toLowerCase().replaceAll('_', '-')
   }
 }
 

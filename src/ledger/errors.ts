@@ -4,8 +4,15 @@ import { OperationError } from '../base/index.ts'
 export class NoPoolError extends OperationError {
   override readonly code = 'NO_POOL'
   override readonly retry = 'after-change'
-  constructor(problem: string, hint: string) {
+  readonly #reason: string
+  /** @param reason stable, kebab-case: the code of the rule when all pools were refused by the same one */
+  constructor(reason: string, problem: string, hint: string) {
     super(`no IPPool available, ${problem}`, hint)
+    this.#reason = reason
+  }
+
+  override get reasonCode(): string {
+    return this.#reason
   }
 }
 

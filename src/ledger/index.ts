@@ -31,7 +31,13 @@ export { Ledger, type LedgerOptions, type LedgerStats } from './ledger.ts'
 export type { Chosen, Want } from './pool/choose.ts'
 export { offeredBy, type Reserved, reservedOf } from './pool/offered.ts'
 export { type PoolConflict, PoolConflicts, usablePools } from './pool/pool-conflicts.ts'
-export { formatVerdict, type Rule, type Verdict } from './select/filters.ts'
+export { explainPool, formatVerdict, judgePool, type RuleResult, type Verdict } from './select/filters.ts'
 export { addressText, type GrantInput, grantOf, routesOf } from './select/grant.ts'
+export { hasApplicationPools } from './select/pool-index.ts'
 export { type Candidates, mayKeep, requirePools, type Selection, selectPools } from './select/select-pools.ts'
-export { type SelectionInput, type SelectionWorld, selectionInputOf } from './select/selection-input.ts'
+export {
+  type SelectionInput,
+  type SelectionWorld,
+  selectionInputOf,
+  type Wanted,
+} from './select/selection-input.ts'

@@ -1,4 +1,5 @@
-import { InvalidInputError, parseJson, toError } from '../../base/index.ts'
+import { type InvalidInputError, parseJson, toError } from '../../base/index.ts'
+import { AnnotationError } from './annotation-error.ts'
 
 /** The JSON text of one annotation, and how its errors are worded. */
 export interface JsonSource {
@@ -23,7 +24,7 @@ export function podJson(key: string, text: string, example: string): JsonSource 
 /** The error about a source. */
 export function jsonError(source: JsonSource, problem: string): InvalidInputError {
   const hint = `write ${source.example}`
-  return new InvalidInputError(source.key, source.text, `${source.preamble}: ${problem}`, hint)
+  return new AnnotationError(source.key, source.text, `${source.preamble}: ${problem}`, hint)
 }
 
 /** Any JSON. @throws {InvalidInputError} when the text is none */

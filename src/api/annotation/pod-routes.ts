@@ -1,5 +1,5 @@
 import { type Cidr, cidrOf, type IpAddress, tryParseIp, tryParseIpWithPrefix } from '../../address/index.ts'
-import { InvalidInputError } from '../../base/index.ts'
+import { AnnotationError } from './annotation-error.ts'
 import { itemsOf, jsonError, membersOf, podJson, readJson, textOf } from './json-shape.ts'
 import { annotationKeys } from './keys.ts'
 
@@ -22,7 +22,7 @@ export function parsePodRoutes(text: string): readonly PodRoute[] {
   if (items.length > maxRoutes) {
     const problem = `${source.preamble}: it has ${items.length} routes, more than ${maxRoutes}`
     const hint = `write at most ${maxRoutes} routes, joined into larger networks; those of many pods belong into spec.routes of the pool`
-    throw new InvalidInputError(source.key, text, problem, hint)
+    throw new AnnotationError(source.key, text, problem, hint)
   }
   return items.map((item, i) => {
     const members = membersOf(source, item, `item ${i}`)

@@ -1,4 +1,6 @@
-import { InvalidInputError } from '../../base/index.ts'
+import { isDnsSubdomain } from '../label-selector.ts'
+import { compileWildcard, isWildcard } from '../wildcard.ts'
+import { AnnotationError } from './annotation-error.ts'
 import {
   flagOf,
   itemsOf,
@@ -99,12 +101,37 @@ export function parseNamespacePools(key: string, text: string): readonly string[
   return namesOf(source, readJson(source), 'the value')
 }
 
+const confinedLimit = 256 // entries
+const longestName = 253 // characters
+
+/**
+ * A namespace's `confined-to-ippools`: a JSON list of names or wildcards, of which an empty one means no pool at all. Strict, as
+ * who reads it wrongly would let pods out.
+ * @throws {InvalidInputError} when it is anything else
+ */
+export function parseNamespaceConfinement(text: string): readonly string[] {
+  const key = annotationKeys.namespaceConfinement
+  const preamble = `is not a JSON list of pool names (Namespace annotation '${key}')`
+  const source: JsonSource = { key, text, preamble, example: '["pool-a","team-a-*"], or [] for no pool' }
+  const value = readJson(source)
+  if (!Array.isArray(value)) throw jsonError(source, 'the value must be a list')
+  const entries = namesOf(source, value, 'the value')
+  if (entries.length > confinedLimit) throw jsonError(source, `it has more than ${confinedLimit} entries`)
+  for (const [index, entry] of entries.entries()) {
+    const where = `the value[${index}]`
+    if (isWildcard(entry)) compileWildcard(entry, `${key} ${where}`)
+    else if (entry.length > longestName || !isDnsSubdomain(entry))
+      throw jsonError(source, `${where} '${entry}' can be the name of no IPPool`)
+  }
+  return entries
+}
+
 /** Annotation `ipam.spidernet.io/default-route-nic`. @throws {InvalidInputError} when it is no interface name */
 export function parseDefaultRouteNic(text: string): string {
   const problem = nicNameProblem(text)
   if (problem === undefined) return text
   const hint = 'write the name of an interface of the pod, such as eth0 or net1'
-  throw new InvalidInputError(annotationKeys.defaultRouteNic, text, `is no interface name: ${problem}`, hint)
+  throw new AnnotationError(annotationKeys.defaultRouteNic, text, `is no interface name: ${problem}`, hint)
 }
 
 function nicChoiceOf(source: JsonSource, item: unknown, index: number): NicPoolChoice {

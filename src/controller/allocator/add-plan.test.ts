@@ -57,7 +57,7 @@ void test('of two NICs each gets the adopted address of its pool', () => {
 
 void test('a pod keeps an adopted address whose pool is gone', () => {
   const select = () => {
-    throw new NoPoolError('nothing is named', 'name one')
+    throw new NoPoolError('no-pool-named', 'nothing is named', 'name one')
   }
   const plan = planAdd([held('10.7.1.1', { pool: 'gone' })], inputOf([], { select }))
   assert.deepEqual(plan, { drop: [], wants: [], named: ['10.7.1.1'] })

@@ -69,7 +69,7 @@ class LedgerAllocator implements Allocator {
       return await this.#allocateFor(pod, node, request, deadline.signal)
     } catch (error) {
       if (error instanceof OperationError && forPeople.some((kind) => error instanceof kind)) {
-        const message = `failed to allocate IP addresses in standard mode: ${error.message}; ${error.hint}`
+        const message = `failed to allocate IP addresses in standard mode: ${error.message}; ${error.hint} (reason: ${error.reasonCode})`
         this.#ports.events.podEvent(pod, 'Warning', 'FailedAllocateIP', message)
       }
       throw error

@@ -47,5 +47,5 @@ export function toRpcFailure(thrown: unknown): RpcFailure {
   if (!(error instanceof OperationError))
     return { code: 999, msg: error.message, details: 'internal: see the log' }
   const { code, prefix } = failures[error.code] ?? { code: 999, prefix: error.code.toLowerCase() }
-  return { code, msg: error.message, details: `${prefix}: ${error.hint}` }
+  return { code, msg: error.message, details: `${prefix}: ${error.hint} (reason: ${error.reasonCode})` }
 }

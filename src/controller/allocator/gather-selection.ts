@@ -1,6 +1,7 @@
 import type { AllocateRequest, Pod } from '../../api/index.ts'
-import { type SelectionInput, selectionInputOf } from '../../ledger/index.ts'
+import { hasApplicationPools, type SelectionInput, selectionInputOf } from '../../ledger/index.ts'
 import { NotReadyError } from './errors.ts'
+import { provenTopOwnerOf } from './owner.ts'
 import type { AllocatorWorld } from './world.ts'
 
 /** All that the selection of pools looks at. @throws {NotReadyError} when the node or the namespace is not there */
@@ -23,9 +24,11 @@ export async function gatherSelection(
     )
   }
   const { blockedPools, versions, installNamespace } = world
+  const pools = world.pools()
+  const owner = hasApplicationPools(pools) ? await provenTopOwnerOf(pod, world, signal) : undefined
   const networks = world.networksOf(pod)
-  return selectionInputOf({ pod, node, namespace }, request, {
-    pools: world.pools(),
+  return selectionInputOf({ pod, node, namespace, owner }, request, {
+    pools,
     blockedPools,
     versions,
     nics: networks.nics,

@@ -3,33 +3,15 @@ import { test } from 'node:test'
 import type { SpiderIpPool } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import { NoPoolError } from '../errors.ts'
+import { anInput, aPool } from '../testing/selection-kit.ts'
 import { mayKeep, requirePools, selectPools } from './select-pools.ts'
 import type { SelectionInput } from './selection-input.ts'
 
-type Spec = Partial<SpiderIpPool['spec']>
-const poolOf = (
-  name: string,
-  spec: Spec = {},
-  metadata: Partial<SpiderIpPool['metadata']> = {},
-): SpiderIpPool => ({
-  metadata: { name, ...metadata },
-  spec: { subnet: spec.ipVersion === 6 ? 'fd00::/64' : '10.6.0.0/16', ...spec },
+const poolOf = aPool
+const inputOf = (pools: readonly SpiderIpPool[], more: Partial<SelectionInput> = {}): SelectionInput => ({
+  ...anInput(pools),
+  ...more,
 })
-
-function inputOf(pools: readonly SpiderIpPool[], more: Partial<SelectionInput> = {}): SelectionInput {
-  return {
-    pod: { namespace: 'default', name: 'web', labels: { app: 'web' }, annotations: {} },
-    node: { name: 'node1', labels: { zone: 'a' } },
-    namespace: { name: 'default', labels: { team: 'x' }, annotations: {} },
-    request: { nic: 'eth0', defaultIpv4Pools: [], defaultIpv6Pools: [], cleanGateway: false },
-    pools: new Map(pools.map((pool) => [pool.metadata.name, pool])),
-    versions: [4, 6],
-    nics: ['eth0'],
-    nadOf: () => 'kube-system/macvlan-ens192',
-    installNamespace: 'kube-system',
-    ...more,
-  }
-}
 const withAnnotations = (annotations: Record<string, string>): Partial<SelectionInput> => ({
   pod: { namespace: 'default', name: 'web', labels: { app: 'web' }, annotations },
 })
@@ -236,4 +218,144 @@ void test('a family that the cluster does not hand out is left out', () => {
   const pools = [poolOf('a'), poolOf('b', { ipVersion: 6 })]
   const more = withAnnotations({ 'ipam.spidernet.io/ippool': '{"ipv4":["a"],"ipv6":["b"]}' })
   assert.deepEqual(names(inputOf(pools, { ...more, versions: [4] })), [['eth0', 4, 'a']])
+})
+
+void test('of many pools that do not fit a message names the first, and counts the others', () => {
+  const pools = Array.from({ length: 5000 }, (_, i) =>
+    poolOf(`p${String(i).padStart(4, '0')}`, {
+      default: true,
+      ...(i < 4000 ? { nodeName: ['n9'] } : { disable: true }),
+    }),
+  )
+  const [candidates] = selectPools(inputOf(pools)).candidates
+  assert(candidates !== undefined)
+  assert.throws(
+    () => requirePools(candidates),
+    (error) => {
+      assert(error instanceof NoPoolError)
+      assert.equal(error.reasonCode, 'no-pool-fits')
+      assert.match(error.message, /p0019, 4980 more\] of eth0/)
+      assert.match(error.message, /4980 more: 3980 node-name-mismatch, 1000 pool-disabled\]$/)
+      assert(error.message.length < 4000)
+      return true
+    },
+  )
+})
+
+void test('the reason of a refusal by one rule alone is that of the rule', () => {
+  const pools = [
+    poolOf('a', { default: true, nodeName: ['n9'] }),
+    poolOf('b', { default: true, nodeName: ['n8'] }),
+  ]
+  const [candidates] = selectPools(inputOf(pools)).candidates
+  assert(candidates !== undefined)
+  assert.throws(() => requirePools(candidates), { reasonCode: 'node-name-mismatch' })
+})
+
+const confinedTo = (text: string): Partial<SelectionInput> => ({
+  namespace: {
+    name: 'default',
+    labels: { team: 'x' },
+    annotations: { 'ipam.spidernet.io/confined-to-ippools': text },
+  },
+})
+
+void test('a confined namespace uses no other pool, whichever source names it', () => {
+  const pools = ['own', 'team-a-1', 'other'].map((name) => poolOf(name, { default: true }))
+  const confined = confinedTo('["own","team-a-*"]')
+  const all = '["other","team-a-1","own"]'
+  const request = {
+    nic: 'eth0',
+    defaultIpv4Pools: ['other', 'team-a-1', 'own'],
+    defaultIpv6Pools: [],
+    cleanGateway: false,
+  }
+  const annotations = { ...confined.namespace?.annotations, 'ipam.spidernet.io/default-ipv4-ippool': all }
+  const sources: readonly Partial<SelectionInput>[] = [
+    { ...withAnnotations({ 'ipam.spidernet.io/ippools': `[{"ipv4":${all}}]` }), ...confined },
+    { ...withAnnotations({ 'ipam.spidernet.io/ippool': `{"ipv4":${all}}` }), ...confined },
+    { namespace: { name: 'default', labels: {}, annotations } },
+    { request, ...confined },
+    { ...withAnnotations({ 'ipam.spidernet.io/ippool': '{"ipv4":["*"]}' }), ...confined },
+    confined,
+  ]
+  for (const more of sources) {
+    const [candidates] = selectPools(inputOf(pools, more)).candidates
+    assert.deepEqual(candidates?.pools.map(({ metadata }) => metadata.name).sort(), ['own', 'team-a-1'])
+    assert.equal(candidates.pools.length, 2)
+    // Nor does it keep an address of another one that it had before.
+    assert.equal(mayKeep(candidates, 'other'), false)
+    assert.equal(mayKeep(candidates, 'own'), true)
+  }
+})
+
+void test('a namespace that is confined to nothing, or to pools of nobody, gets no address and is told so', () => {
+  for (const text of ['[]', '["none-*"]']) {
+    const [candidates] = selectPools(inputOf([poolOf('p', { default: true })], confinedTo(text))).candidates
+    assert(candidates !== undefined)
+    assert.throws(
+      () => requirePools(candidates),
+      (error) => {
+        assert(error instanceof NoPoolError)
+        assert.equal(error.reasonCode, 'namespace-confined')
+        assert.match(error.message, /p: Namespace is confined to other IPPools: Namespace default may use \[/)
+        return true
+      },
+    )
+  }
+})
+
+void test('a confinement that cannot be read lets nothing through', () => {
+  const bad = [
+    '',
+    'null',
+    '{}',
+    '"p"',
+    '["p",7]',
+    '["p",""]',
+    '["p",null]',
+    '["[x"]',
+    '["P!"]',
+    '["a/b"]',
+    '["p"',
+    '["z*[b-a]"]',
+  ]
+  for (const text of [...bad, JSON.stringify(Array.from({ length: 257 }, (_, i) => `p${i}`))]) {
+    assert.throws(
+      () => selectPools(inputOf([poolOf('p', { default: true })], confinedTo(text))),
+      (error) => {
+        assert(error instanceof InvalidInputError, text)
+        assert(error.message.includes('ipam.spidernet.io/confined-to-ippools'), error.message)
+        assert(error.hint.length > 0)
+        return true
+      },
+      text,
+    )
+  }
+})
+
+void test('a disabled pool strands nobody, but on a node that it is not for it lets nobody stay', () => {
+  const keeps = (
+    spec: Partial<SpiderIpPool['spec']>,
+    metadata: Partial<SpiderIpPool['metadata']> = {},
+  ): boolean => {
+    const [candidates] = selectPools(inputOf([poolOf('p', { default: true, ...spec }, metadata)])).candidates
+    assert(candidates !== undefined)
+    return mayKeep(candidates, 'p')
+  }
+  assert.equal(keeps({ disable: true }), true)
+  assert.equal(keeps({ disable: true, nodeName: ['n9'] }), false)
+  assert.equal(keeps({ namespaceName: ['other'] }, { deletionTimestamp: '2026-01-01T00:00:00Z' }), false)
+})
+
+void test('pools that change are seen, in a new map and in the same one', () => {
+  const map = new Map([['a', poolOf('a', { default: true })]])
+  const input = { ...inputOf([]), pools: map }
+  assert.deepEqual(names(input), [['eth0', 4, 'a']])
+  map.set('b', poolOf('b', { default: true }))
+  assert.deepEqual(names(input), [['eth0', 4, 'a b']])
+  map.set('a', poolOf('a', { default: false }))
+  assert.deepEqual(names(input), [['eth0', 4, 'b']])
+  map.set('a', poolOf('a', { default: true, podAffinity: { matchLabels: { app: 'web' } } }))
+  assert.deepEqual(names({ ...input, pools: new Map(map) }), [['eth0', 4, 'a b']])
 })

@@ -1,6 +1,7 @@
 import type { IpVersion, SpiderIpPool } from '../../api/index.ts'
 import { NoPoolError } from '../errors.ts'
-import { formatVerdict, hasItems, judgePool, type Rule, type Verdict } from './filters.ts'
+import { bitsOfRequest, firstRejection, formatVerdict, type Verdict } from './filters.ts'
+import type { IndexedPool } from './pool-index.ts'
 import type { SelectionInput } from './selection-input.ts'
 import { findSources, type NamedPools } from './sources.ts'
 
@@ -30,52 +31,72 @@ export interface Selection {
  */
 export function selectPools(input: SelectionInput): Selection {
   const { named, warnings } = findSources(input)
-  const candidates = named.map((wanted) => candidatesOf(wanted, input))
+  const requestBits = bitsOfRequest(input)
+  const candidates = named.map((wanted) => candidatesOf(wanted, input, requestBits))
   const rank = ({ nic }: Candidates) => (nic === input.request.nic ? -1 : input.nics.indexOf(nic))
   return { candidates: candidates.sort((a, b) => rank(a) - rank(b) || a.version - b.version), warnings }
 }
 
+const poolsNamed = 20 // in one message
+
 /**
  * The pools to take an address from.
- * @throws {NoPoolError} when none is left; its text lists every pool and why
+ * @throws {NoPoolError} when none is left; its text says which pools there were and why not, its reason is that of them all
  */
 export function requirePools({ nic, version, pools, verdicts }: Candidates): readonly SpiderIpPool[] {
   if (pools.length > 0) return pools
-  const names = verdicts.map(({ pool }) => pool).join(', ')
+  const shown = verdicts.slice(0, poolsNamed)
+  const more = verdicts.length - shown.length
+  const names = [...shown.map(({ pool }) => pool), ...(more > 0 ? [`${more} more`] : [])]
+  const reasons = [
+    ...shown.map(formatVerdict),
+    ...(more > 0 ? [`${more} more: ${countsText(verdicts)}`] : []),
+  ]
+  const codes = new Set(verdicts.map(codeOf))
+  const [code = ''] = codes
   throw new NoPoolError(
-    `all IPv${version} IPPools [${names}] of ${nic} filtered out: [${verdicts.map(formatVerdict).join('; ')}]`,
+    codes.size === 1 ? code : 'no-pool-fits',
+    `all IPv${version} IPPools [${names.join(', ')}] of ${nic} filtered out: [${reasons.join('; ')}]`,
     'Change the pod, the pools or the place where they are named, so that one fits',
   )
 }
 
-const lastingRules: readonly Rule[] = ['disabled IPPool', 'terminating IPPool', 'unreadable records']
+const codeOf = (verdict: Verdict): string => (verdict.kind === 'reject' ? verdict.code : 'fits')
 
-/** True when the owner may keep an address of the pool: a disabled or terminating pool strands nobody. */
+/** How often each reason was met beyond the pools that are named. */
+function countsText(verdicts: readonly Verdict[]): string {
+  const counts = new Map<string, number>()
+  for (const code of verdicts.slice(poolsNamed).map(codeOf)) counts.set(code, (counts.get(code) ?? 0) + 1)
+  return [...counts].map(([code, count]) => `${count} ${code}`).join(', ')
+}
+
+/**
+ * True when the owner may keep an address of the pool: a disabled or terminating pool strands nobody, but all other rules hold
+ * for who has an address as for who wants one.
+ */
 export function mayKeep({ verdicts }: Candidates, pool: string): boolean {
   const verdict = verdicts.find((one) => one.pool === pool)
-  if (verdict?.kind !== 'reject') return verdict !== undefined
-  return lastingRules.includes(verdict.rule)
+  return verdict !== undefined && (verdict.kind === 'pass' || verdict.isLenient)
 }
 
-function candidatesOf(wanted: NamedPools, input: SelectionInput): Candidates {
+function candidatesOf(wanted: NamedPools, input: SelectionInput, requestBits: number): Candidates {
   const { nic, version, cleanGateway, source } = wanted
-  const verdicts = wanted.pools.map((pool) => judgePool(pool, wanted, input))
-  const ranked = wanted.pools
-    .filter((_, index) => verdicts[index]?.kind === 'pass')
-    .map((pool) => ({ pool, rank: rankOf(pool) }))
-    .sort((a, b) => a.rank - b.rank)
-  return { nic, version, cleanGateway, source, pools: ranked.map(({ pool }) => pool), verdicts }
+  const passed: IndexedPool[] = []
+  const verdicts = wanted.pools.map((one) => {
+    const refused = firstRejection(one.bits & requestBits, one.pool, wanted, input)
+    if (refused === undefined) passed.push(one)
+    return refused ?? one.pass
+  })
+  return { nic, version, cleanGateway, source, pools: byRank(passed), verdicts }
 }
 
-/** Lower comes first: "has the field" before "has not", the first field weighing most. Equal ranks keep their order. */
-function rankOf({ spec }: SpiderIpPool): number {
-  const has = [
-    spec.podAffinity !== undefined,
-    hasItems(spec.nodeName),
-    spec.nodeAffinity !== undefined,
-    hasItems(spec.namespaceName),
-    spec.namespaceAffinity !== undefined,
-    hasItems(spec.multusName),
-  ]
-  return has.reduce((rank, isThere) => rank * 2 + (isThere ? 0 : 1), 0)
+/** Equal ranks keep their order. Ranks are few: they are dealt out, not compared. */
+function byRank(passed: readonly IndexedPool[]): readonly SpiderIpPool[] {
+  const ranks: SpiderIpPool[][] = []
+  for (const { rank, pool } of passed) {
+    const same = ranks[rank]
+    if (same === undefined) ranks[rank] = [pool]
+    else same.push(pool)
+  }
+  return ranks.flat()
 }

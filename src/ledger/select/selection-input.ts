@@ -6,9 +6,16 @@ import type {
   Node,
   Pod,
   SpiderIpPool,
+  TopOwner,
 } from '../../api/index.ts'
 
 type Texts = Readonly<Record<string, string>>
+
+/** What addresses are wanted for: the pools of one NIC and family are judged together. */
+export interface Wanted {
+  readonly nic: string
+  readonly version: IpVersion
+}
 
 /** All that pool selection looks at, collected beforehand. */
 export interface SelectionInput {
@@ -17,6 +24,8 @@ export interface SelectionInput {
     readonly name: string
     readonly labels: Labels
     readonly annotations: Texts
+    /** The workload on top, read afresh; needed only when a pool is for one application. */
+    readonly owner?: TopOwner
   }
   readonly node: { readonly name: string; readonly labels: Labels }
   readonly namespace: { readonly name: string; readonly labels: Labels; readonly annotations: Texts }
@@ -25,8 +34,10 @@ export interface SelectionInput {
     readonly defaultIpv4Pools: readonly string[]
     readonly defaultIpv6Pools: readonly string[]
     readonly cleanGateway: boolean
+    /** `match_master_subnet`: addresses of the interface behind the NIC, in CIDR text; absent: it does not matter. */
+    readonly masterAddresses?: readonly string[]
   }
-  /** All pools by name. */
+  /** All pools by name. A map that is another one when something changed saves work. */
   readonly pools: ReadonlyMap<string, SpiderIpPool>
   /** Pools that hand out nothing new, and why. */
   readonly blockedPools?: ReadonlyMap<string, string>
@@ -46,16 +57,33 @@ export type SelectionWorld = Pick<
   'pools' | 'blockedPools' | 'versions' | 'nics' | 'nadOf' | 'installNamespace'
 >
 
+/** What is selected for. `owner`: the workload on top of the pod, proven; needed when a pool is for one application. */
+export interface SelectionObjects {
+  readonly pod: Pod
+  readonly node: Node
+  readonly namespace: Namespace
+  readonly owner?: TopOwner | undefined
+}
+
 /** The input for one NIC of a pod: the same for the allocator, and for who asks what it would do. */
 export function selectionInputOf(
-  { pod, node, namespace }: { readonly pod: Pod; readonly node: Node; readonly namespace: Namespace },
-  request: Pick<AllocateRequest, 'ifName' | 'defaultIpv4Pools' | 'defaultIpv6Pools' | 'cleanGateway'>,
+  { pod, node, namespace, owner }: SelectionObjects,
+  request: Pick<
+    AllocateRequest,
+    'ifName' | 'defaultIpv4Pools' | 'defaultIpv6Pools' | 'cleanGateway' | 'masterAddresses'
+  >,
   world: SelectionWorld,
 ): SelectionInput {
   const { labels = {}, annotations = {}, name } = pod.metadata
   return {
     ...world,
-    pod: { namespace: namespace.metadata.name, name, labels, annotations },
+    pod: {
+      namespace: namespace.metadata.name,
+      name,
+      labels,
+      annotations,
+      ...(owner === undefined ? {} : { owner }),
+    },
     node: { name: node.metadata.name, labels: node.metadata.labels ?? {} },
     namespace: {
       name: namespace.metadata.name,
@@ -67,6 +95,7 @@ export function selectionInputOf(
       defaultIpv4Pools: request.defaultIpv4Pools,
       defaultIpv6Pools: request.defaultIpv6Pools,
       cleanGateway: request.cleanGateway,
+      ...(request.masterAddresses === undefined ? {} : { masterAddresses: request.masterAddresses }),
     },
   }
 }

@@ -1,28 +1,24 @@
 import {
+  AnnotationError,
   annotationKeys,
-  expandPoolNames,
   type IpVersion,
-  isWildcard,
   parseIppool,
   parseIppools,
   parseNamespacePools,
   requireNicChoice,
-  type SpiderIpPool,
 } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import { NoPoolError } from '../errors.ts'
-import { versionOf } from '../pool/offered.ts'
-import type { SelectionInput } from './selection-input.ts'
+import { type IndexedPool, indexOf } from './pool-index.ts'
+import type { SelectionInput, Wanted } from './selection-input.ts'
 
 /** The pools that a source names for one NIC and family, before the filters. */
-export interface NamedPools {
-  readonly nic: string
-  readonly version: IpVersion
+export interface NamedPools extends Wanted {
   readonly cleanGateway: boolean
   /** Where the names were written, for messages. */
   readonly source: string
   /** In the order of §7 for ties: as declared, wildcards by name, cluster defaults by name. */
-  readonly pools: readonly SpiderIpPool[]
+  readonly pools: readonly IndexedPool[]
 }
 
 export interface Sources {
@@ -57,6 +53,7 @@ export function findSources(input: SelectionInput): Sources {
   for (const { nic, source } of declared) {
     if (named.some((candidate) => candidate.nic === nic)) continue
     throw new NoPoolError(
+      'no-pool-of-family',
       `${source} gives NIC ${nic} no IPPool of a family that is enabled`,
       `Name an existing IPPool in ${source}, or remove it`,
     )
@@ -68,8 +65,8 @@ function refuseSubnets({ pod }: SelectionInput): void {
   for (const key of [annotationKeys.subnets, annotationKeys.subnet]) {
     const value = pod.annotations[key]
     if (value === undefined) continue
-    throw new InvalidInputError(
-      `Pod annotation '${key}'`,
+    throw new AnnotationError(
+      key,
       value,
       'cannot be used: automatic pools from SpiderSubnets come in a later release',
       `Remove ${key}, create a SpiderIPPool and name it in ${annotationKeys.ippool}`,
@@ -109,7 +106,12 @@ function declaredByNic(text: string, input: SelectionInput, warnings: string[]):
   const choices = parseIppools(text)
   const field = `Pod annotation '${annotationKeys.ippools}'`
   if (choices.length > nicLimit) {
-    throw new InvalidInputError(field, choices.length, `has more than ${nicLimit} items`, 'write fewer items')
+    throw new AnnotationError(
+      annotationKeys.ippools,
+      choices.length,
+      `has more than ${nicLimit} items`,
+      'write fewer items',
+    )
   }
   const served = input.nics.includes(nic) ? input.nics : [...input.nics, nic]
   const isNamed = requireNicChoice(text, choices, nic) !== undefined
@@ -123,8 +125,8 @@ function declaredByNic(text: string, input: SelectionInput, warnings: string[]):
     return [{ nic: name, cleanGateway: choice.cleanGateway, source: `${field} item ${index}`, names }]
   })
   if (!declared.some((one) => one.nic === nic)) {
-    throw new InvalidInputError(
-      field,
+    throw new AnnotationError(
+      annotationKeys.ippools,
       text,
       `cannot be used: wrong input, invalid format of ${field}: interface ${nic} must be specified`,
       `Write an item for each NIC, in the order of the pod's networks: ${served.join(', ')}`,
@@ -149,11 +151,7 @@ function namedPools(
       'list fewer pools',
     )
   }
-  const ofFamily = () => [...input.pools.values()].filter((pool) => versionOf(pool) === version)
-  const known = entries.some(isWildcard) ? ofFamily().map(({ metadata }) => metadata.name) : []
-  const wanted = expandPoolNames(entries, known, source)
-  const pools = wanted.flatMap((name) => input.pools.get(name) ?? [])
-  const missing = wanted.filter((name) => !input.pools.has(name))
+  const { pools, missing } = indexOf(input.pools).named(entries, version, source)
   if (missing.length > 0) warnings.push(`${source} names IPPools that do not exist: ${missing.join(', ')}`)
   if (pools.length > 0) return [{ nic, cleanGateway, version, source, pools }]
   if (missing.length === 0) {
@@ -161,6 +159,7 @@ function namedPools(
     return []
   }
   throw new NoPoolError(
+    'no-pool-exists',
     `none of the IPv${version} IPPools [${entries.join(', ')}] of ${nic} exists (named in ${source})`,
     `Create one of them, or correct the names in ${source}`,
   )
@@ -168,17 +167,16 @@ function namedPools(
 
 function clusterDefaults({ pools, versions, request }: SelectionInput): readonly NamedPools[] {
   const { nic, cleanGateway } = request
-  const defaults = [...pools.values()]
-    .filter(({ spec }) => spec.default === true)
-    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+  const index = indexOf(pools)
   const named = versions.flatMap((version): NamedPools[] => {
-    const ofFamily = defaults.filter((pool) => versionOf(pool) === version)
-    return ofFamily.length === 0
+    const defaults = index.defaults(version)
+    return defaults.length === 0
       ? []
-      : [{ nic, cleanGateway, version, source: 'cluster default IPPools', pools: ofFamily }]
+      : [{ nic, cleanGateway, version, source: 'cluster default IPPools', pools: defaults }]
   })
   if (named.length > 0) return named
   throw new NoPoolError(
+    'no-pool-named',
     'no pool selection rules of any type are specified',
     `Name a pool in Pod annotation ${annotationKeys.ippool}, or set spec.default of one`,
   )
