@@ -8,6 +8,7 @@ import {
   type AllocateRequest,
   type AllocateResponse,
   annotationKeys,
+  type BlockEntry,
   controllerServerName,
   type KubeObject,
   type Pod,
@@ -330,11 +331,19 @@ export class IpamRig implements AsyncDisposable {
 
   /** Who has which address, from the blocks: `address` to `pod nic`. */
   async owners(pool: string): Promise<ReadonlyMap<string, string>> {
+    const entries = await this.#entries(pool)
+    return new Map(entries.map(([ip, { pod, nic }]) => [ip, `${pod} ${nic}`]))
+  }
+
+  /** Uids of the pods that have addresses of the pool, in the order of the addresses. */
+  async uids(pool: string): Promise<readonly string[]> {
+    return (await this.#entries(pool)).map(([, { podUid }]) => podUid)
+  }
+
+  async #entries(pool: string): Promise<readonly (readonly [string, BlockEntry])[]> {
     const { items } = await this.api.listAll<SpiderIpBlock>(resources.ipBlock, {}, never)
     const entries = items.flatMap(({ spec }) => Object.entries(spec.entries ?? {}))
-    return new Map(
-      entries.filter(([, one]) => one.pool === pool).map(([ip, one]) => [ip, `${one.pod} ${one.nic}`]),
-    )
+    return entries.filter(([, one]) => one.pool === pool).sort(([a], [b]) => (a < b ? -1 : 1))
   }
 
   /** Reasons and messages of the Events about an object. */
