@@ -79,7 +79,11 @@ export async function startAgent(options: AgentOptions, ports: AgentPorts): Prom
   await prepareFolders(options, ports.namespaces)
   const journal = await Journal.open(diskFolder(options.journalDir), logger)
   const events = createPodEvents({ ...ports, node: options.node })
-  const parts = assemble(options, ports, { journal, events })
+  let loops: readonly BackgroundLoop[] = []
+  const poolWasFull = () => {
+    if (parts.reporter.isDue()) loops[0]?.wake()
+  }
+  const parts = assemble(options, ports, { journal, events, poolWasFull })
   const report = await parts.replay()
   logger.info('spool replayed', { ...report, journal: journal.size })
   let server: PluginServer | undefined
@@ -100,7 +104,7 @@ export async function startAgent(options: AgentOptions, ports: AgentPorts): Prom
     await events.close(0)
     throw error
   }
-  const loops = startLoops(ports, parts)
+  loops = startLoops(ports, parts)
   const health = await serveHealth(options.healthPort, () => parts.reporter.notReady(), logger)
   logger.info('agent serves', { node: options.node, socket: options.socketPath })
   return {
@@ -126,14 +130,14 @@ interface Parts {
 function assemble(
   options: AgentOptions,
   ports: AgentPorts,
-  own: { readonly journal: Journal; readonly events: PodEvents },
+  own: { readonly journal: Journal; readonly events: PodEvents; poolWasFull(): void },
 ): Parts {
   const { logger } = ports
   // Apart from the runtime's own cache: that holds the meta-plugin itself.
   const cacheDir = join(options.cacheDir, 'spiderpool-meta')
   const podsOfNode = (signal: AbortSignal): Promise<ReadonlySet<string>> =>
     readPodsOfNode(options.node, ports.kube, signal)
-  const ipam = new IpamPlugin({ ...ports, journal: own.journal, podsOfNode })
+  const ipam = new IpamPlugin({ ...ports, ...own, podsOfNode })
   const runner = createRunner({
     binDirs: [...new Set([options.cniBinDir, ...options.pluginPath])],
     cacheDir,

@@ -4,6 +4,7 @@ import type {
   CheckRequest,
   IpVersion,
   NodeReport,
+  NodeReportAnswer,
   ReleaseRequest,
 } from '../api/index.ts'
 
@@ -12,7 +13,7 @@ export interface Allocator {
   allocate(request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse>
   release(request: ReleaseRequest, signal: AbortSignal): Promise<unknown>
   check(request: CheckRequest, signal: AbortSignal): Promise<unknown>
-  nodeReport(report: NodeReport, signal: AbortSignal): Promise<unknown>
+  nodeReport(report: NodeReport, signal: AbortSignal): Promise<NodeReportAnswer>
 }
 
 /** A default route to take away from, or to put on, an interface. */

@@ -93,6 +93,12 @@ export interface NodeReport {
   readonly alive: readonly { readonly containerId: string; readonly ifName: string }[]
 }
 
+/** Answer to a {@link NodeReport}. */
+export interface NodeReportAnswer {
+  /** A dead pod's address waits for what this node says next: report again now. */
+  readonly isAwaited: boolean
+}
+
 /** Body of every answer that is not 200. */
 export interface RpcFailure {
   /** CNI error code (spec/cni.md §4): 11 = try again, 100 = pool exhausted, ... */

@@ -55,7 +55,10 @@ function leading(more: Partial<Leading> = {}): Leading & { readonly asked: strin
       return Promise.resolve()
     },
     check: () => void asked.push('check'),
-    nodeReport: () => void asked.push('nodeReport'),
+    nodeReport: () => {
+      asked.push('nodeReport')
+      return { isAwaited: false }
+    },
     haltReason: undefined,
     ...more,
   }

@@ -7,6 +7,7 @@ import {
   type KubeObject,
   type NetworkAttachmentDefinition,
   type NodeReport,
+  type NodeReportAnswer,
   type ObjectMeta,
   type Pod,
   type ReleaseRequest,
@@ -228,8 +229,11 @@ export class Leadership {
     return this.#ledger.stats()
   }
 
-  nodeReport(node: string, report: NodeReport): void {
+  nodeReport(node: string, report: NodeReport): NodeReportAnswer {
     this.#reports.add(node, report, this.#context.clock.nowMs())
+    const awaited = this.#reclaimer.awaitedOf(node)
+    for (const key of awaited) this.#reclaimQueue.add(key)
+    return { isAwaited: awaited.length > 0 }
   }
 
   podChanged(old: Pod | undefined, now: Pod | undefined): void {

@@ -4,6 +4,7 @@ import {
   allocatorPaths,
   type CheckRequest,
   type NodeReport,
+  type NodeReportAnswer,
   type ReleaseRequest,
   type RpcFailure,
 } from '../api/index.ts'
@@ -22,7 +23,7 @@ import { AllocatorError, leaderHeader, leadingPath, tryAgainCode } from './alloc
 import { type AuthoritiesSource, Connector } from './connector.ts'
 import { callHttps, type HttpsReply } from './https-call.ts'
 import { LeaderFinder } from './leader-finder.ts'
-import { parseAllocateResponse, parseFailure } from './messages.ts'
+import { parseAllocateResponse, parseFailure, parseNodeReportAnswer } from './messages.ts'
 import { type Place, Replicas, type Resolve } from './replicas.ts'
 
 export interface AllocatorClientOptions {
@@ -49,7 +50,7 @@ export interface AllocatorClient {
   allocate(request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse>
   release(request: ReleaseRequest, signal: AbortSignal): Promise<void>
   check(request: CheckRequest, signal: AbortSignal): Promise<void>
-  nodeReport(report: NodeReport, signal: AbortSignal): Promise<void>
+  nodeReport(report: NodeReport, signal: AbortSignal): Promise<NodeReportAnswer>
   close(): void
 }
 
@@ -112,8 +113,9 @@ class Client implements AllocatorClient {
     await this.#call({ path: allocatorPaths.check, body: () => request, ...plain }, signal)
   }
 
-  async nodeReport(report: NodeReport, signal: AbortSignal): Promise<void> {
-    await this.#call({ path: allocatorPaths.nodeReport, body: () => report, ...plain }, signal)
+  nodeReport(report: NodeReport, signal: AbortSignal): Promise<NodeReportAnswer> {
+    const call = { path: allocatorPaths.nodeReport, body: () => report, budgetMs: otherBudgetMs }
+    return this.#call({ ...call, parse: parseNodeReportAnswer }, signal)
   }
 
   close(): void {

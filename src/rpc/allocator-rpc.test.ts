@@ -39,7 +39,7 @@ const quiet: AllocatorHandlers<Caller> = {
   allocate: () => Promise.resolve(granted),
   release: () => Promise.resolve(),
   check: () => Promise.resolve(),
-  nodeReport: () => Promise.resolve(),
+  nodeReport: () => Promise.resolve({ isAwaited: false }),
 }
 const soon = () => AbortSignal.timeout(8000)
 const running = new Set<RunningServer>()
@@ -113,16 +113,20 @@ void test('every call reaches its handler with the node of the token, and the an
     },
     release: note,
     check: note,
-    nodeReport: note,
+    nodeReport: async (caller, body) => {
+      await note(caller, body)
+      return { isAwaited: true }
+    },
   })
   const client = clientOf([server])
   assert.deepEqual(await client.allocate(request, soon()), granted)
   await client.release({ containerId: 'c1', ifName: 'eth0', reason: 'undo' }, soon())
   await client.check({ containerId: 'c1', ifName: 'eth0', ips: ['10.6.0.9', 'fd00::1'] }, soon())
-  await client.nodeReport(
+  const answer = await client.nodeReport(
     { takenAtMs: 5, answeredMs: 0, alive: [{ containerId: 'c1', ifName: 'eth0' }] },
     soon(),
   )
+  assert.deepEqual(answer, { isAwaited: true })
   assert.deepEqual(seen, [
     ['node1', 'pod-1'],
     ['node1', { containerId: 'c1', ifName: 'eth0', reason: 'undo' }],

@@ -4,6 +4,7 @@ import {
   allocatorPaths,
   type CheckRequest,
   type NodeReport,
+  type NodeReportAnswer,
   type ReleaseRequest,
   type RpcFailure,
 } from '../api/index.ts'
@@ -35,7 +36,7 @@ export interface AllocatorHandlers<Caller> {
   allocate(caller: Caller, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse>
   release(caller: Caller, request: ReleaseRequest, signal: AbortSignal): Promise<void>
   check(caller: Caller, request: CheckRequest, signal: AbortSignal): Promise<void>
-  nodeReport(caller: Caller, report: NodeReport, signal: AbortSignal): Promise<void>
+  nodeReport(caller: Caller, report: NodeReport, signal: AbortSignal): Promise<NodeReportAnswer>
 }
 
 export type Authenticate<Caller> = (

@@ -212,7 +212,10 @@ void test(`${caseCount} seeded bad bodies are each refused with field, value and
         },
         release: count,
         check: count,
-        nodeReport: count,
+        nodeReport: async () => {
+          await count()
+          return { isAwaited: false }
+        },
       },
     },
     silentLogger,

@@ -93,6 +93,10 @@ export class Fields {
     )
   }
 
+  optionalFlag(name: string): boolean | undefined {
+    return this.#members[name] === undefined ? undefined : this.flag(name)
+  }
+
   integer(name: string, first: number, last: number): number {
     const value = this.#members[name]
     if (typeof value === 'number' && Number.isInteger(value) && value >= first && value <= last) return value

@@ -74,7 +74,7 @@ async function replica(state: ReplicaState, host = '127.0.0.1', port = 0): Promi
         allocate: () => Promise.resolve(granted),
         release: () => Promise.resolve(),
         check: () => Promise.resolve(),
-        nodeReport: () => Promise.resolve(),
+        nodeReport: () => Promise.resolve({ isAwaited: false }),
       },
       routes: [
         {

@@ -8,6 +8,7 @@ import {
   type GrantedIp,
   type GrantedRoute,
   type NodeReport,
+  type NodeReportAnswer,
   type ReleaseRequest,
   type RpcFailure,
 } from '../api/index.ts'
@@ -93,6 +94,11 @@ export function parseNodeReport(body: unknown): NodeReport {
       ifName: attachment.text('ifName', textRules.ifName),
     })),
   }
+}
+
+/** Checks the answer to a node report; a controller of an earlier version says nothing. @throws {InvalidInputError} */
+export function parseNodeReportAnswer(body: unknown): NodeReportAnswer {
+  return { isAwaited: new Fields(body).optionalFlag('isAwaited') ?? false }
 }
 
 /** Checks what the controller granted. @throws {InvalidInputError} */

@@ -55,7 +55,7 @@ async function serve(more: Partial<AllocatorServerOptions<string>>): Promise<Run
       allocate: () => Promise.resolve(granted),
       release: () => Promise.resolve(),
       check: () => Promise.resolve(),
-      nodeReport: () => Promise.resolve(),
+      nodeReport: () => Promise.resolve({ isAwaited: false }),
     },
     ...more,
   }

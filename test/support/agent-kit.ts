@@ -16,6 +16,7 @@ import type {
   GrantedIp,
   KubeObject,
   NodeReport,
+  NodeReportAnswer,
   ReleaseRequest,
 } from '../../src/api/index.ts'
 import { silentLogger, systemClock, systemRandom } from '../../src/base/index.ts'
@@ -91,9 +92,10 @@ export class MemoryAllocator implements Allocator {
       })
   }
 
-  async nodeReport(report: NodeReport): Promise<void> {
+  async nodeReport(report: NodeReport): Promise<NodeReportAnswer> {
     this.#requireReachable()
     this.reports.push(report)
+    return { isAwaited: false }
   }
 
   #requireReachable(): void {

@@ -26,6 +26,8 @@ export interface IpamPorts {
   readonly logger: Logger
   /** Uids of the pods of this node, read from the API server. */
   podsOfNode(signal: AbortSignal): Promise<ReadonlySet<string>>
+  /** A pod of this node waits for an address: what this node knows of dead pods' sandboxes may free one. */
+  poolWasFull(): void
 }
 
 type Ask<Command extends CniRequest['command']> = Extract<CniRequest, { command: Command }>
@@ -85,7 +87,9 @@ export class IpamPlugin {
   }
 
   async #undo(entry: JournalEntry, cause: unknown): Promise<void> {
-    if (refusals.includes(cniErrorObject(cause).code)) return this.#ports.journal.delete(entry)
+    const { code } = cniErrorObject(cause)
+    if (code === cniCodes.poolExhausted) this.#ports.poolWasFull()
+    if (refusals.includes(code)) return this.#ports.journal.delete(entry)
     await this.#release({ ...entry, state: { releasing: 'undo' } })
   }
 

@@ -12,6 +12,7 @@ interface Ports {
 
 const reportBudgetMs = 5_000
 const readyForMs = 60_000
+const leastPauseMs = 1_000
 
 /** Tells the controller which sandboxes of this node live; whether it can be told is whether the node is ready. */
 export class NodeReporter {
@@ -32,7 +33,13 @@ export class NodeReporter {
     return `the controller has not been reached for ${Math.round(silentMs / 1000)} s`
   }
 
-  async report(signal: AbortSignal): Promise<'done'> {
+  /** True when the last report is so old that somebody who waits for an address is worth another. */
+  isDue(): boolean {
+    return this.#ports.clock.nowMs() - this.#answeredMs >= leastPauseMs
+  }
+
+  /** @returns `more` when the controller waits for the next report */
+  async report(signal: AbortSignal): Promise<'done' | 'more'> {
     const { allocator, journal, namespaces, clock } = this.#ports
     // Before the list is made: an attachment noted meanwhile must not look as if it had been left out.
     const takenAtMs = clock.nowMs()
@@ -43,10 +50,11 @@ export class NodeReporter {
         alive.push({ containerId: entry.containerId, ifName: entry.ifName })
     }
     using deadline = deadlineAfter(reportBudgetMs, signal)
-    await allocator.nodeReport({ takenAtMs, answeredMs: this.#answeredMs, alive }, deadline.signal)
+    const report = { takenAtMs, answeredMs: this.#answeredMs, alive }
+    const { isAwaited } = await allocator.nodeReport(report, deadline.signal)
     this.#answeredMs = takenAtMs
     this.#lastSuccessMs = clock.nowMs()
-    return 'done'
+    return isAwaited ? 'more' : 'done'
   }
 }
 

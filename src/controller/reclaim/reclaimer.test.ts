@@ -151,6 +151,22 @@ void test('the address of a pod that is gone is freed once its node has looked a
   assert.deepEqual(world.held, [])
 })
 
+void test('a node is asked to report again while a dead pod waits for what it says, and no longer', async () => {
+  const world = await World.open()
+  await world.add('a', 'U1', 'c1')
+  assert.deepEqual(world.reclaimer.awaitedOf('node1'), [])
+  await world.look('a')
+  assert.deepEqual(world.reclaimer.awaitedOf('node1'), ['ns/a'])
+  assert.deepEqual(world.reclaimer.awaitedOf('node2'), [])
+  world.report('node1', 'c1')
+  await world.look('a')
+  assert.deepEqual(world.reclaimer.awaitedOf('node1'), [], 'its sandbox runs: the node need not hurry')
+  world.report('node1')
+  await world.look('a')
+  assert.deepEqual(world.held, [])
+  assert.deepEqual(world.reclaimer.awaitedOf('node1'), [])
+})
+
 void test('the address of a living pod stays, whatever a cache that is behind and an empty report say', async () => {
   const world = await World.open()
   const ip = await world.add('a', 'U1', 'c1')

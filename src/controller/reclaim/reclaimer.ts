@@ -34,6 +34,8 @@ export class Reclaimer {
    * pod is none against its namesake, which came later. Bounded by the addresses held.
    */
   readonly #nominatedMs = new Map<string, ReadonlyMap<string, number>>()
+  /** Nominated pods, by the nodes that have yet to say that a sandbox of theirs is gone. */
+  readonly #awaited = new Map<string, Set<string>>()
 
   constructor(ports: ReclaimerPorts) {
     this.#ports = ports
@@ -53,6 +55,11 @@ export class Reclaimer {
     }
   }
 
+  /** Pods, as `namespace/name`, about whose sandboxes the node's next report is awaited. */
+  awaitedOf(node: string): readonly string[] {
+    return [...(this.#awaited.get(node) ?? [])]
+  }
+
   #isNominated({ pod: podKey, podUid }: OwnedAddress['entry']): boolean {
     // A claim keeps it for a pod to come: whether it still does is the claim's reconciler's to see.
     if (podKey === '') return false
@@ -70,6 +77,7 @@ export class Reclaimer {
     // Read before the fresh pod: an entry that is written after it is not in this list, and not judged by it.
     const held = ledger.ofPod(podKey).filter(({ entry }) => this.#isNominated(entry))
     const since = this.#nominate(podKey, held)
+    this.#forgetAwaited(podKey)
     const judged: (readonly [OwnedAddress, readonly SandboxEvidence[]])[] = []
     for (const address of held) {
       const sandboxes = await this.#evidenceOn(address, since.get(markOf(address)) ?? Infinity, signal)
@@ -111,13 +119,26 @@ export class Reclaimer {
     signal: AbortSignal,
   ): Promise<readonly SandboxEvidence[]> {
     const { reports, clock } = this.#ports
+    const { pod } = entry
     const sandboxes: SandboxEvidence[] = []
     for (const { node, containerId } of attachmentsOf(entry)) {
       const reported = reports.evidence(node, containerId, sinceMs, clock.nowMs())
       const isFenced = reported === 'unknown' && (await this.#isFenced(node, signal))
+      if (reported === 'unknown' && !isFenced) this.#await(node, pod)
       sandboxes.push(isFenced ? 'gone' : reported)
     }
     return sandboxes
+  }
+
+  #await(node: string, podKey: string): void {
+    const pods = this.#awaited.get(node) ?? new Set()
+    this.#awaited.set(node, pods.add(podKey))
+  }
+
+  #forgetAwaited(podKey: string): void {
+    for (const [node, pods] of this.#awaited) {
+      if (pods.delete(podKey) && pods.size === 0) this.#awaited.delete(node)
+    }
   }
 
   async #free(
