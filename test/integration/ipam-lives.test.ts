@@ -108,16 +108,14 @@ void test('A17 same name, new UID, stateless', async () => {
   rig.loseSandbox(first, 'a17-1')
   await rig.removePod(first)
   const second = await rig.pod('a17-job-x', { annotations: choice('a17') })
-  const startedMs = performance.now()
   const added = await eventually(
     'the second pod has the address',
     async () => {
       const answer = await rig.add(second, { containerId: 'a17-2' })
       return answer.exitCode === 0 ? answer : undefined
     },
-    40_000,
+    10_000,
   )
-  console.log('A17', performance.now() - startedMs)
   assert.deepEqual(added.ips, ['10.17.168.151/16'])
   assert.deepEqual([...(await rig.uids('a17'))], [second.metadata.uid])
 })

@@ -12,7 +12,6 @@ before(async () => {
 })
 after(() => rig?.[Symbol.asyncDispose]())
 
-const never = new AbortController().signal
 const usedOut = /all IP addresses used out/
 /** A second NIC, net1. */
 const twoNics = { [annotationKeys.multusNetworks]: 'kube-system/macvlan-vlan0-eth1' }
