@@ -19,6 +19,7 @@ export {
 } from './cidr.ts'
 export {
   compareIp,
+  countIpValues,
   equalIp,
   formatIp,
   formatIpValue,

@@ -24,6 +24,14 @@ export { AnnotationError } from './annotation/annotation-error.ts'
 export { annotationKeys, applicationKeys, implementationLabel, labelKeys } from './annotation/keys.ts'
 export { nicNameProblem } from './annotation/nic-name.ts'
 export {
+  type AskedIp,
+  type ByNic,
+  parseAskedIp,
+  parsePodIps,
+  parsePodMac,
+  unicastMac,
+} from './annotation/pod-addresses.ts'
+export {
   type Attributes,
   joinDns,
   joinMetadata,

@@ -10,6 +10,8 @@ export interface AddPlan {
   readonly wants: readonly Want[]
   /** Adopted addresses of which nobody knew the NIC, and that are the call's: it names them. */
   readonly named?: readonly string[]
+  /** By address: what kept ones are answered with from now on. */
+  readonly renewed?: ReadonlyMap<string, EntryGrant>
 }
 
 /** A new address and what the ADD is answered with. */

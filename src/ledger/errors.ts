@@ -33,6 +33,12 @@ export class PoolFullError extends OperationError {
   }
 }
 
+const maxReasons = 20 // of the addresses that a pod names, so that an Event has room for them
+const listed = (reasons: readonly string[]): string => {
+  const left = reasons.length - maxReasons
+  return reasons.slice(0, maxReasons).join('; ') + (left > 0 ? `; and ${left} more` : '')
+}
+
 /** The pod asked for addresses, and may have none of them. Says of each why not. */
 export class AddressRefusedError extends OperationError {
   override readonly code = 'ADDRESS_REFUSED'
@@ -40,8 +46,20 @@ export class AddressRefusedError extends OperationError {
   constructor(request: { version: number; nic: string }, reasons: readonly string[]) {
     const { version, nic } = request
     super(
-      `failed to allocate any of the IPv${version} addresses that were asked for to NIC ${nic}: ${reasons.join('; ')}`,
+      `failed to allocate any of the IPv${version} addresses that were asked for to NIC ${nic}: ${listed(reasons)}`,
       'Ask for an address that is free, or free it where it is held',
+    )
+  }
+}
+
+/** The pod asked for a MAC address that another NIC has. */
+export class MacTakenError extends OperationError {
+  override readonly code = 'MAC_TAKEN'
+  override readonly retry = 'after-change'
+  constructor(mac: string, nic: string, holder: { readonly pod: string; readonly nic: string }) {
+    super(
+      `failed to give MAC address ${mac} to NIC ${nic}: it is held by NIC ${holder.nic} of pod ${holder.pod}`,
+      'Ask for another MAC address, or free it where it is held',
     )
   }
 }

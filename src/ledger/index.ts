@@ -24,6 +24,7 @@ export {
   LedgerBusyError,
   LedgerClosedError,
   LedgerDeposedError,
+  MacTakenError,
   NoPoolError,
   PoolFullError,
 } from './errors.ts'

@@ -1,11 +1,12 @@
-import type { Attachment, BlockEntry } from '../api/index.ts'
+import type { Attachment, BlockEntry, EntryGrant } from '../api/index.ts'
 import type { Clock, Random } from '../base/index.ts'
-import type { AddAnswer, AddCall, NewGrant } from './add-call.ts'
+import type { AddAnswer, AddCall, AddPlan, NewGrant } from './add-call.ts'
 import type { Book } from './blocks/book.ts'
 import type { Change, Decision, Outcome } from './blocks/change.ts'
 import { type FoundAddress, withHolders, withoutClaim } from './claims.ts'
 import {
   attachmentsOf,
+  isEqualData,
   isSameAllocation,
   isUnchangedSince,
   isUsedBy,
@@ -17,6 +18,7 @@ import {
 } from './entry.ts'
 import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
 import { Intents } from './intents.ts'
+import { MacClaims } from './mac-claims.ts'
 import { type Chosen, chooseAddresses } from './pool/choose.ts'
 import type { PoolViews } from './pool/pool-view.ts'
 
@@ -41,11 +43,13 @@ const verify: Decision = { kind: 'verify' }
 export class Transactions {
   readonly #ports: TransactionPorts
   readonly intents: Intents
+  readonly #macs: MacClaims
   #intentCount = 0
 
   constructor(ports: TransactionPorts) {
     this.#ports = ports
     this.intents = new Intents(ports)
+    this.#macs = new MacClaims(ports.book)
   }
 
   async add(call: AddCall, signal: AbortSignal): Promise<AddAnswer> {
@@ -170,8 +174,10 @@ export class Transactions {
     const chosen = chooseAddresses(plan.wants, call.reserved, views, book)
     let created: readonly OwnedAddress[] = []
     const done: OwnedAddress[] = []
+    const macs = new DisposableStack()
     try {
       created = this.#newEntries(call, chosen)
+      macs.use(this.#macs.claim([...created, ...renewedOf(kept, plan)]))
       const creating = created.map(async (address) => {
         const outcome = await this.#ports.submit(createChange(address, signal))
         if (outcome.kind === 'done') done.push(address)
@@ -180,7 +186,9 @@ export class Transactions {
       const keeping = kept.flatMap((address) => {
         const nic = plan.named?.includes(address.ip) === true ? call.nic : address.entry.nic
         const change = attachChange(call, address, nic, signal)
-        return change === undefined ? [] : [this.#ports.submit(change)]
+        return change === undefined
+          ? []
+          : [this.#ports.submit(renewing(change, plan.renewed?.get(address.ip)))]
       })
       const outcomes = await allDone([...creating, ...keeping])
       const isDone = outcomes.every(({ kind }) => kind === 'done') && (await this.intents.isProven(created))
@@ -194,6 +202,7 @@ export class Transactions {
       throw error
     } finally {
       for (const { ip } of chosen) book.unreserve(ip)
+      macs.dispose()
     }
     await this.#freeOwn(done)
     signal.throwIfAborted()
@@ -289,6 +298,28 @@ function createChange({ ip, entry }: OwnedAddress, signal: AbortSignal): Change 
       return isSameAllocation(entry, current) ? keep : lost // there already: a write whose answer was lost
     },
   }
+}
+
+/** Kept addresses as they will be. */
+function renewedOf(kept: readonly OwnedAddress[], { renewed }: AddPlan): readonly OwnedAddress[] {
+  return kept.flatMap(({ ip, entry }) => {
+    const grant = renewed?.get(ip)
+    return grant === undefined ? [] : [{ ip, entry: { ...entry, grant } }]
+  })
+}
+
+/** The change, and another grant with it. */
+function renewing(change: Change, grant: EntryGrant | undefined): Change {
+  if (grant === undefined) return change
+  const decide = (current: BlockEntry | undefined): Decision => {
+    const decision = change.decide(current)
+    if (decision.kind === 'put') return { kind: 'put', entry: { ...decision.entry, grant } }
+    const isSame = current === undefined || isEqualData(current.grant, grant)
+    return decision.kind === 'verify' && !isSame
+      ? { kind: 'put', entry: { ...settled(current), grant } }
+      : decision
+  }
+  return { ...change, decide }
 }
 
 /**

@@ -35,4 +35,10 @@ export {
   networkStatusAnnotation,
   type StatusSource,
 } from './network-status.ts'
-export { type NetworkSource, ourIpamIn, type PodNetworks, podNetworks } from './pod-networks.ts'
+export {
+  type NetworkSource,
+  type NicRequest,
+  ourIpamIn,
+  type PodNetworks,
+  podNetworks,
+} from './pod-networks.ts'

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { unicastMac } from '../api/index.ts'
 import { InvalidInputError, parseJson } from '../base/index.ts'
 
 /** Pod annotation that selects additional networks (NPWG standard §4). */
@@ -148,7 +149,7 @@ function parseElement(at: string, item: unknown, namespace: string): NetworkSele
     namespace: inside === '' ? namespace : inside,
     name,
     ...(requested === '' ? {} : { interface: interfaceName(`${at}.interface`, requested) }),
-    ...(mac === '' ? {} : { mac: unicastMac(`${at}.mac`, mac) }),
+    ...(mac === '' ? {} : { mac: macAddress(`${at}.mac`, mac) }),
     ...(ips === undefined ? {} : { ips }),
     ...(guid === '' ? {} : { infinibandGuid: infinibandGuid(`${at}.infiniband-guid`, guid) }),
     ...(deviceId === '' ? {} : { deviceId }),
@@ -175,10 +176,9 @@ function interfaceName(field: string, value: string): string {
   throw new InvalidInputError(field, value, 'is not an interface name', hint)
 }
 
-function unicastMac(field: string, value: string): string {
-  const isMac = /^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(value)
-  if (isMac && Number.parseInt(value.slice(0, 2), 16) % 2 === 0 && !/^00(.00){5}$/.test(value))
-    return value.toLowerCase().replaceAll('-', ':')
+function macAddress(field: string, value: string): string {
+  const mac = unicastMac(value)
+  if (mac !== undefined) return mac
   const hint = 'write six bytes such as 02:00:0a:06:00:01, the first one even'
   throw new InvalidInputError(field, value, 'is not a unicast MAC address', hint)
 }

@@ -2,7 +2,12 @@ import type { NetworkAttachmentDefinition, Pod } from '../api/index.ts'
 import { parseJson } from '../base/index.ts'
 import { type PlannedAttachment, planAttachments } from './attachment-plan.ts'
 import { configOfNad } from './nad-config.ts'
-import { defaultNetworkAnnotation, networksAnnotation, parseNetworkSelections } from './network-selection.ts'
+import {
+  defaultNetworkAnnotation,
+  type NetworkSelection,
+  networksAnnotation,
+  parseNetworkSelections,
+} from './network-selection.ts'
 
 /** The networks of one pod, as far as addresses are concerned. */
 export interface PodNetworks {
@@ -10,7 +15,12 @@ export interface PodNetworks {
   readonly nics: readonly string[]
   /** `namespace/name` of the NetworkAttachmentDefinition of a NIC; undefined when none can be found. */
   nadOf(nic: string): string | undefined
+  /** What the selection of the NIC's network asks for. */
+  requestOf(nic: string): NicRequest
 }
+
+/** Addresses, each with prefix length or without, and the MAC address that a network selection asks for. */
+export type NicRequest = Pick<NetworkSelection, 'ips' | 'mac'>
 
 /** What the networks of a pod are looked up in. */
 export interface NetworkSource {
@@ -51,7 +61,12 @@ export function podNetworks(pod: Pod, source: NetworkSource): PodNetworks {
     known.map(({ ifName, selection }) => [ifName, `${selection.namespace}/${selection.name}`]),
   )
   const served = planned.filter((attachment) => isServed(attachment, known.includes(attachment), source))
-  return { nics: served.map(({ ifName }) => ifName), nadOf: (nic) => names.get(nic) }
+  const requests = new Map(planned.map(({ ifName, selection }) => [ifName, selection]))
+  return {
+    nics: served.map(({ ifName }) => ifName),
+    nadOf: (nic) => names.get(nic),
+    requestOf: (nic) => requests.get(nic) ?? {},
+  }
 }
 
 /** An attachment whose network cannot be looked at is taken to be ours: its ADD is what asks. */

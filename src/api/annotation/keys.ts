@@ -10,6 +10,8 @@ export const annotationKeys = {
   mac: 'ipam.spidernet.io/mac',
   dns: 'ipam.spidernet.io/dns',
   metadata: 'ipam.spidernet.io/metadata',
+  /** `"true"`: the new pod of a sticky owner gets gateway, routes and attributes as its pools have them now. */
+  refreshAttributes: 'ipam.spidernet.io/refresh-attributes',
   /** SpiderIPClaim that the pod's addresses come from. */
   ipClaim: 'ipam.spidernet.io/ip-claim',
   defaultRouteNic: 'ipam.spidernet.io/default-route-nic',

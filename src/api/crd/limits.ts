@@ -39,6 +39,8 @@ export const crdLimits = {
   dnsItems: 16,
   /** Free-form facts of one allocation. */
   metadataItems: 32,
+  /** Addresses that a pod may ask for of one NIC: those of all replicas of its workload. */
+  askedIps: 1024,
   /** Name of one such fact. */
   metadataKey: 128,
   /** DNS settings and facts of one recorded answer, as JSON: 128 pods of one block must fit the 1.5 MiB of an object. */

@@ -19,6 +19,7 @@ import {
   type Selection,
   type Want,
 } from '../../ledger/index.ts'
+import type { NicAsk } from './pod-asks.ts'
 
 /** What the plan of one ADD is made of. */
 export interface PlanInput {
@@ -28,13 +29,16 @@ export interface PlanInput {
   /** Selects the pools; called only when the owner's addresses do not answer the request already. */
   readonly select: () => Selection
   readonly pools: ReadonlyMap<string, SpiderIpPool>
+  /** What the pod asks for, by NIC. */
+  readonly asks?: ReadonlyMap<string, NicAsk>
 }
 
 /**
  * A stateless pod keeps what it has for the NIC, whatever became of the pools (spec/ipam.md §10.4). A sticky owner keeps an
  * address if its pool is still selected and still has it, else gets another (§11). What is missing is taken.
+ * Of a NIC that asks for addresses only those are kept, unless this very sandbox has another one: it asks for others since.
  * An adopted address without a NIC goes to the NIC that may have it; one that another pod is recorded for is left to that one.
- * @throws {NoPoolError} when a family that is wanted has no pool
+ * @throws {NoPoolError} when a family that is wanted or asked for has no pool
  */
 export function planAdd(existing: readonly OwnedAddress[], input: PlanInput): AddPlan {
   const { nic, isSticky, containerId } = input
@@ -43,8 +47,14 @@ export function planAdd(existing: readonly OwnedAddress[], input: PlanInput): Ad
   const left = existing.filter(isLeft)
   const held = existing.filter((address) => !left.includes(address))
   const mine = held.filter(({ entry }) => entry.nic === nic)
-  if (!isSticky && mine.length > 0 && left.length === 0) return { drop: twinsOf(mine), wants: [] }
+  const isAsked = ({ ip, entry }: OwnedAddress) => {
+    const asked = input.asks?.get(nic)?.ips[versionOfIp(ip)] ?? []
+    return asked.length === 0 || asked.some((one) => one.ip === ip) || isAttachedTo(entry, containerId)
+  }
+  const isSettled = mine.length > 0 && mine.every(isAsked)
+  if (!isSticky && isSettled && left.length === 0) return { drop: twinsOf(mine), wants: [] }
   const candidates = candidatesFor(held, input)
+  requireAskedFamilies(candidates, input)
   const nics = nameNics(held, candidates, nic)
   const nicOf = ({ ip, entry }: OwnedAddress) => nics.get(ip) ?? entry.nic
   const kept = new Set<string>()
@@ -54,15 +64,35 @@ export function planAdd(existing: readonly OwnedAddress[], input: PlanInput): Ad
       (address) =>
         nicOf(address) === one.nic &&
         versionOfIp(address.ip) === one.version &&
-        (one.nic !== nic || !isSticky || isUsable(address, one, input.pools)),
+        (one.nic !== nic || (isAsked(address) && (!isSticky || isUsable(address, one, input.pools)))),
     )
     if (usable !== undefined) kept.add(usable.ip)
-    else wants.push({ nic: one.nic, version: one.version, pools: requirePools(one) })
+    else wants.push(wantOf(one, input))
   }
   const named = [...nics].flatMap(([ip, name]) => (name === nic ? [ip] : []))
   // Without candidates nothing is judged: what was adopted for the NIC stays.
   const dropped = candidates.length === 0 ? [] : held.filter((one) => nicOf(one) === nic && !kept.has(one.ip))
   return { drop: [...dropped, ...left].map(({ ip }) => ip), wants, named }
+}
+
+function wantOf(one: Candidates, { asks }: PlanInput): Want {
+  const { nic, version } = one
+  const ips = asks?.get(nic)?.ips[version].map(({ ip }) => ip) ?? []
+  return { nic, version, pools: requirePools(one), ...(ips.length === 0 ? {} : { ips }) }
+}
+
+/** A pod that names an address of a family is not to run without it. */
+function requireAskedFamilies(candidates: readonly Candidates[], { nic, asks }: PlanInput): void {
+  for (const version of [4, 6] as const) {
+    const [asked] = asks?.get(nic)?.ips[version] ?? []
+    const isServed = candidates.some((one) => one.nic === nic && one.version === version)
+    if (asked === undefined || isServed || candidates.length === 0) continue
+    throw new NoPoolError(
+      'no-pool-of-family',
+      `${asked.ip} is asked for, and no IPv${version} IPPool is selected for ${nic}`,
+      `Name an IPv${version} IPPool that has it, or do not ask for an IPv${version} address`,
+    )
+  }
 }
 
 /** The pools that may serve; none when they are gone and the pod brings an adopted address, which it keeps. */

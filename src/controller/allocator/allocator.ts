@@ -2,6 +2,7 @@ import {
   type AllocateRequest,
   type AllocateResponse,
   annotationKeys,
+  type BlockOwner,
   type CheckRequest,
   type Pod,
   type ReleaseRequest,
@@ -10,6 +11,7 @@ import { deadlineAfter, InvalidInputError, OperationError } from '../../base/ind
 import {
   AddressRefusedError,
   claimsOf,
+  MacTakenError,
   NoPoolError,
   type OwnedAddress,
   PoolFullError,
@@ -20,6 +22,7 @@ import {
 import { planAdd, podRoutesOf } from './add-plan.ts'
 import { gatherSelection } from './gather-selection.ts'
 import { provenOwnerOf } from './owner.ts'
+import { asksOf, type NicAsk, positionOf } from './pod-asks.ts'
 import { PodGrants } from './pod-grants.ts'
 import { readOwnPod } from './pod-identity.ts'
 import type { AllocatorPorts } from './ports.ts'
@@ -39,7 +42,7 @@ export interface Allocator {
 
 const budgetCapMs = 100_000
 // Failures that the pod's author or an operator can do something about.
-const forPeople = [NoPoolError, PoolFullError, AddressRefusedError, InvalidInputError]
+const forPeople = [NoPoolError, PoolFullError, AddressRefusedError, MacTakenError, InvalidInputError]
 
 export function createAllocator(ports: AllocatorPorts): Allocator {
   return new LedgerAllocator(ports)
@@ -92,7 +95,8 @@ class LedgerAllocator implements Allocator {
       selection ??= selectPools(input)
       return selection
     }
-    const grants = new PodGrants({ pod, podRoutes, selection: () => selection })
+    const asks = await this.#asksOf(pod, owner, request, signal)
+    const grants = new PodGrants({ pod, podRoutes, selection: () => selection, asks, pools: input.pools })
     let existing: readonly OwnedAddress[] = []
     const answer = await ledger.add(
       {
@@ -105,13 +109,15 @@ class LedgerAllocator implements Allocator {
         reserved: reservedOf(world.reservedIps()),
         plan: (held) => {
           existing = held
-          return planAdd(held, {
+          const plan = planAdd(held, {
             nic: request.ifName,
             containerId: request.containerId,
             isSticky: owner.kind === 'sticky',
             select,
             pools: input.pools,
+            asks,
           })
+          return { ...plan, renewed: grants.renewed(held, plan) }
         },
         grant: (chosen, earlier) => {
           const { nic } = chosen.want
@@ -131,6 +137,26 @@ class LedgerAllocator implements Allocator {
       nics: input.nics,
     })
     return responseOf(request.ifName, answer.addresses)
+  }
+
+  async #asksOf(
+    pod: Pod,
+    owner: BlockOwner,
+    request: AllocateRequest,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, NicAsk>> {
+    const { ledger, world } = this.#ports
+    const { namespace = '', name, annotations = {} } = pod.metadata
+    const hasList = annotations[annotationKeys.ips] !== undefined
+    const position = hasList ? await positionOf(pod, owner, world, signal) : undefined
+    return asksOf({
+      pod,
+      networks: world.networksOf(pod),
+      nic: request.ifName,
+      runtimeIps: request.ips ?? [],
+      heldNics: new Set(ledger.ofPod(`${namespace}/${name}`).map(({ entry }) => entry.nic)),
+      ...(position === undefined ? {} : { position }),
+    })
   }
 
   /** A pod with a new sandbox uses no address of its old one: what it is recorded for beside the owner is the owner's. */

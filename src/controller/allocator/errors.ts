@@ -24,6 +24,7 @@ const failures: Readonly<Record<string, { readonly code: number; readonly prefix
   POOL_FULL: { code: 100, prefix: 'pool-exhausted' },
   NO_POOL: { code: 101, prefix: 'no-candidate-pool' },
   ADDRESS_REFUSED: { code: 102, prefix: 'address-refused' },
+  MAC_TAKEN: { code: 102, prefix: 'mac-taken' },
   NOT_RECORDED: { code: 102, prefix: 'address-not-recorded' },
   POD_IDENTITY: { code: 105, prefix: 'pod-identity' },
   CALLER_REFUSED: { code: 105, prefix: 'pod-identity' },

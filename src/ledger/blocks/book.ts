@@ -44,6 +44,7 @@ export class Book implements AddressStates {
   readonly #byPod = new MultiMap()
   readonly #byPool = new MultiMap()
   readonly #byOpenIntent = new MultiMap()
+  readonly #byMac = new MultiMap()
   /** Contested addresses, by the pods that claim them beside their owners. */
   readonly #byClaimant = new MultiMap()
   readonly #listeners = new Set<AddressListener>()
@@ -100,6 +101,10 @@ export class Book implements AddressStates {
   }
   ofPool(pool: string): readonly OwnedAddress[] {
     return this.owned(this.#byPool.get(pool))
+  }
+  /** Addresses of the NICs that were given the MAC address. */
+  ofMac(mac: string): readonly OwnedAddress[] {
+    return this.owned(this.#byMac.get(mac))
   }
   countOfPool(pool: string): number {
     return this.#byPool.count(pool)
@@ -229,6 +234,8 @@ export class Book implements AddressStates {
     this.#byOwner[change](ownerKey(entry.owner), ip)
     this.#byPod[change](entry.pod, ip)
     this.#byPool[change](entry.pool, ip)
+    const { mac } = entry.grant
+    if (mac !== undefined) this.#byMac[change](mac, ip)
     for (const claim of claimsOf(entry)) this.#byClaimant[change](claim.pod, ip)
     if (entry.intent !== undefined && openIntent(entry) !== undefined) {
       this.#byOpenIntent[change](entry.intent.id, ip)

@@ -1,0 +1,141 @@
+// The allocator over a ledger in memory, and a cluster that a test changes at will.
+import assert from 'node:assert/strict'
+import type {
+  AllocateRequest,
+  Namespace,
+  Node,
+  Pod,
+  RpcFailure,
+  SpiderIpPool,
+  SpiderReservedIp,
+  Workload,
+} from '../../../api/index.ts'
+import { silentLogger, toError } from '../../../base/index.ts'
+import { Ledger, MemoryBlockStore } from '../../../ledger/index.ts'
+import type { NicRequest } from '../../../network/index.ts'
+import { type Allocator, createAllocator } from '../allocator.ts'
+import { toRpcFailure } from '../errors.ts'
+import type { AllocatorWorld } from '../world.ts'
+
+export const never = new AbortController().signal
+
+/** A cluster as the allocator sees it, that a test changes at will. */
+export class TestWorld implements AllocatorWorld {
+  readonly pods = new Map<string, Pod>()
+  readonly poolMap = new Map<string, SpiderIpPool>()
+  readonly workloads = new Map<string, Workload>()
+  reserved: readonly SpiderReservedIp[] = []
+  nics: readonly string[] = ['eth0']
+  readonly versions = [4, 6] as const
+  readonly isStatefulSetSticky = true
+  readonly isMachineSticky = true
+  readonly installNamespace = 'kube-system'
+  readonly blockedPools = new Map<string, string>()
+  readonly events: string[] = []
+
+  pools(): ReadonlyMap<string, SpiderIpPool> {
+    return this.poolMap
+  }
+  reservedIps(): readonly SpiderReservedIp[] {
+    return this.reserved
+  }
+  namespace(name: string): Promise<Namespace | undefined> {
+    return Promise.resolve({ metadata: { name } })
+  }
+  node(name: string): Promise<Node | undefined> {
+    return Promise.resolve({ metadata: { name } })
+  }
+  requests: Record<string, NicRequest> = {}
+  networksOf() {
+    return {
+      nics: this.nics,
+      nadOf: () => 'kube-system/macvlan-ens192',
+      requestOf: (nic: string) => this.requests[nic] ?? {},
+    }
+  }
+  readPod(namespace: string, name: string): Promise<Pod | undefined> {
+    return Promise.resolve(this.pods.get(`${namespace}/${name}`))
+  }
+  readPodByUid(namespace: string, uid: string): Promise<Pod | undefined> {
+    const found = [...this.pods.values()].find(
+      ({ metadata }) => metadata.uid === uid && metadata.namespace === namespace,
+    )
+    return Promise.resolve(found)
+  }
+  readMigration(): Promise<undefined> {
+    return Promise.resolve(undefined)
+  }
+  readWorkload({ namespace, name }: { namespace: string; name: string }): Promise<Workload | undefined> {
+    return Promise.resolve(this.workloads.get(`${namespace}/${name}`))
+  }
+
+  addPool(name: string, spec: SpiderIpPool['spec']): void {
+    this.poolMap.set(name, { metadata: { name }, spec })
+  }
+  addPod(name: string, uid: string, more: Partial<Pod['metadata']> = {}, node = 'node1'): Pod {
+    const pod: Pod = {
+      metadata: { name, namespace: 'default', uid, ...more },
+      spec: { nodeName: node },
+      status: { phase: 'Pending' },
+    }
+    this.pods.set(`default/${name}`, pod)
+    return pod
+  }
+  remove(name: string): void {
+    this.pods.delete(`default/${name}`)
+  }
+}
+
+/** The allocator, and what it is made of. */
+export interface AllocatorKit {
+  readonly world: TestWorld
+  readonly ledger: Ledger
+  readonly store: MemoryBlockStore
+  readonly allocator: Allocator
+}
+
+/** A cluster without pools. */
+export async function allocatorKit(): Promise<AllocatorKit> {
+  const world = new TestWorld()
+  const store = new MemoryBlockStore()
+  let nowMs = 1000
+  const clock = { nowMs: () => ++nowMs, sleep: () => Promise.resolve() }
+  const random = { next: () => 0.5 }
+  const ledger = await Ledger.open({ store, term: 1, clock, random, logger: silentLogger }, never)
+  const events = {
+    podEvent: (pod: Pod, type: string, reason: string, message: string) =>
+      void world.events.push(`${pod.metadata.name} ${type} ${reason} ${message}`),
+  }
+  return {
+    world,
+    ledger,
+    store,
+    allocator: createAllocator({ ledger, world, clock, logger: silentLogger, events }),
+  }
+}
+
+/** An ADD of eth0 by a pod of namespace default. */
+export function requestOf(podName: string, more: Partial<AllocateRequest> = {}): AllocateRequest {
+  return {
+    containerId: `c-${podName}`,
+    ifName: 'eth0',
+    netns: '/run/netns/x',
+    podNamespace: 'default',
+    podName,
+    podUid: '',
+    defaultIpv4Pools: [],
+    defaultIpv6Pools: [],
+    cleanGateway: false,
+    budgetMs: 10_000,
+    ...more,
+  }
+}
+/** What the agent is answered with. */
+export async function failureOf(promise: Promise<unknown>): Promise<RpcFailure> {
+  try {
+    await promise
+  } catch (error) {
+    return toRpcFailure(toError(error))
+  }
+  return assert.fail('it did not fail')
+}
