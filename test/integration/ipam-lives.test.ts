@@ -231,3 +231,17 @@ void test('A21 sticky record lost', async () => {
     ['default/a21-thief eth0', 'default/a21-web-0 eth0'],
   )
 })
+
+void test('W20 an endpoint of another that stands in the way fails no ADD, and is made right afterwards', async () => {
+  await rig.pool('w20', { subnet: '10.220.0.0/16', ips: ['10.220.1.1'] })
+  const foreign = { uid: 'nobody', node: 'node9', ips: [] }
+  const status = { current: foreign, ownerControllerType: 'Pod', ownerControllerName: 'w20' }
+  await rig.create(resources.endpoint, 'w20', { status })
+  const pod = await rig.pod('w20', { annotations: choice('w20') })
+  assert.deepEqual((await rig.add(pod)).ips, ['10.220.1.1/16'])
+  const { status: now } = await rig.endpointHolds(
+    'w20',
+    ({ status: { current } }) => current.node === 'node1',
+  )
+  assert.equal(now.current.uid, pod.metadata.uid)
+})
