@@ -8,6 +8,7 @@ import { type BackgroundLoop, startLoop } from './background-loop.ts'
 import { Dispatcher } from './dispatch.ts'
 import { serveHealth } from './health.ts'
 import { IpamPlugin } from './ipam/ipam-plugin.ts'
+import { type MasterAddresses, readMasterAddresses } from './ipam/master-addresses.ts'
 import { NodeReporter } from './ipam/node-reporter.ts'
 import { Journal } from './journal.ts'
 import { diskFolder } from './journal-folder.ts'
@@ -31,6 +32,8 @@ export interface AgentOptions {
   readonly cacheDir: string
   /** Path of the node's network namespace; absent: ours. */
   readonly hostNetns?: string
+  /** Where sysfs is mounted; absent: /sys. */
+  readonly sysfs?: string
   /** The executable to install under the names of the plugins; absent: they are there already. */
   readonly pluginSource?: string
   /** Folders of the main plugins, searched after our own. */
@@ -137,7 +140,10 @@ function assemble(
   const cacheDir = join(options.cacheDir, 'spiderpool-meta')
   const podsOfNode = (signal: AbortSignal): Promise<ReadonlySet<string>> =>
     readPodsOfNode(options.node, ports.kube, signal)
-  const ipam = new IpamPlugin({ ...ports, ...own, podsOfNode })
+  const devices = { sysfs: options.sysfs ?? '/sys', hostNetns: options.hostNetns ?? '/proc/self/ns/net' }
+  const masterAddresses = (deviceId: string | undefined): Promise<MasterAddresses> =>
+    readMasterAddresses(deviceId, devices)
+  const ipam = new IpamPlugin({ ...ports, ...own, podsOfNode, masterAddresses })
   const runner = createRunner({
     binDirs: [...new Set([options.cniBinDir, ...options.pluginPath])],
     cacheDir,

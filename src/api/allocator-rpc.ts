@@ -29,6 +29,8 @@ export interface AllocateRequest {
   readonly ips?: readonly string[]
   /** `match_master_subnet`: addresses in CIDR text of the interface behind this NIC, none when it was not found. */
   readonly masterAddresses?: readonly string[]
+  /** Why there are none, for the message of a refusal. */
+  readonly masterProblem?: string
   /** Addresses that an earlier answer to this very ADD gave, and that another party uses: they are quarantined. */
   readonly conflicts?: readonly AddressConflict[]
 }

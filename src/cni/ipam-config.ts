@@ -1,5 +1,4 @@
 import { InvalidInputError } from '../base/index.ts'
-import { CniError } from './cni-error.ts'
 import { asCniCode, cniCodes } from './error-codes.ts'
 import type { PluginConfig } from './request.ts'
 
@@ -8,13 +7,15 @@ export interface IpamConfig {
   readonly defaultIpv4Pools: readonly string[]
   readonly defaultIpv6Pools: readonly string[]
   readonly cleanGateway: boolean
+  /** `match_master_subnet`: pools must be of a subnet that the interface behind this device is in. */
+  readonly matchMaster?: { readonly deviceId: string | undefined }
 }
 
 const maxPools = 100
 
 /**
  * Reads `ipam` of a plugin configuration.
- * @throws {CniError} code 7 naming field, value and remedy; code 2 for what is not supported
+ * @throws {CniError} code 7 naming field, value and remedy
  */
 export function parseIpamConfig(config: PluginConfig): IpamConfig {
   return asCniCode(cniCodes.config, 'network-config', () => {
@@ -30,11 +31,11 @@ export function parseIpamConfig(config: PluginConfig): IpamConfig {
     for (const key of ['log_file_max_size', 'log_file_max_age', 'log_file_max_count'])
       if (ipam[key] !== undefined && !(Number.isSafeInteger(ipam[key]) && Number(ipam[key]) >= 0))
         throw new InvalidInputError(`ipam.${key}`, ipam[key], 'is not a count', 'write an integer from 0')
-    if (boolean(ipam, 'match_master_subnet')) throw unsupported('ipam.match_master_subnet', true)
     return {
       defaultIpv4Pools: pools(ipam, 'default_ipv4_ippool'),
       defaultIpv6Pools: pools(ipam, 'default_ipv6_ippool'),
       cleanGateway: boolean(ipam, 'clean_gateway'),
+      ...(boolean(ipam, 'match_master_subnet') ? { matchMaster: masterOf(config) } : {}),
     }
   })
 }
@@ -65,11 +66,17 @@ function pools(ipam: Readonly<Record<string, unknown>>, key: string): readonly s
   })
 }
 
-function unsupported(key: string, value: unknown): CniError {
-  return new CniError({
-    cniCode: cniCodes.unsupportedField,
-    slug: 'unsupported-field',
-    message: `Cannot accept ${key} ${JSON.stringify(value)}: it works with SR-IOV alone, which is not in this release`,
-    hint: `leave ${key} out`,
-  })
+/** The device that the runtime chose (capability `deviceID`), else that of the configuration. */
+function masterOf({ value }: PluginConfig): { readonly deviceId: string | undefined } {
+  const runtime = value['runtimeConfig']
+  const isObject = typeof runtime === 'object' && runtime !== null && 'deviceID' in runtime
+  const [field, found] = isObject
+    ? ['runtimeConfig.deviceID', runtime.deviceID]
+    : ['deviceID', value['deviceID']]
+  if (found === undefined || found === null || found === '') return { deviceId: undefined }
+  // It becomes a part of a path: nothing but an address may pass.
+  if (typeof found === 'string' && /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i.test(found))
+    return { deviceId: found.toLowerCase() }
+  const hint = 'write the PCI address of the virtual function, such as 0000:03:02.1'
+  throw new InvalidInputError(field, found, 'is no PCI address, as ipam.match_master_subnet needs', hint)
 }

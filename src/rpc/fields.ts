@@ -131,6 +131,7 @@ type TextName =
   | 'ipWithPrefix'
   | 'mac'
   | 'dnsText'
+  | 'sentence'
   | 'any'
 
 /** Rules of the texts that agent and controller exchange. */
@@ -190,6 +191,11 @@ export const textRules: Readonly<Record<TextName, TextRule>> = {
     fits: (text) => text !== '' && text.length <= crdLimits.dnsText,
     problem: 'is no word of a resolver configuration',
     hint: `send 1 to ${crdLimits.dnsText} characters`,
+  },
+  sentence: {
+    fits: (text) => text.length <= 500 && !/\p{C}/u.test(text),
+    problem: 'is no line of text',
+    hint: 'send at most 500 characters that can be printed',
   },
   any: { fits: (text) => text.length <= 4096, problem: 'is too long', hint: 'send at most 4096 characters' },
 }

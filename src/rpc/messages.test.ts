@@ -20,6 +20,7 @@ const asking: AllocateRequest = {
   ...request,
   ips: ['10.6.0.9', 'fd00::9/64'],
   masterAddresses: ['10.6.0.2/16'],
+  masterProblem: 'the CNI configuration has no deviceID',
   conflicts: [{ ip: '10.6.0.10', mac: '02:00:00:00:00:07' }, { ip: '10.6.0.11' }],
 }
 const answer: AllocateResponse = {
@@ -55,6 +56,9 @@ const badRequests: readonly (readonly [object, string])[] = [
   [{ ips: ['x'] }, 'ips[0]'],
   [{ ips: many(33, '10.6.0.9') }, 'ips'],
   [{ masterAddresses: [7] }, 'masterAddresses[0]'],
+  [{ masterAddresses: Array.from({ length: 257 }, () => '10.6.0.2/16') }, 'masterAddresses'],
+  [{ masterProblem: 'two\nlines' }, 'masterProblem'],
+  [{ masterProblem: 'x'.repeat(501) }, 'masterProblem'],
   [{ conflicts: {} }, 'conflicts'],
   [{ conflicts: [{ ip: '10.6.0.9/16' }] }, 'conflicts[0].ip'],
   [{ conflicts: [{ ip: '10.6.0.9', mac: '02:00' }] }, 'conflicts[0].mac'],

@@ -43,6 +43,9 @@ export function parseAllocateRequest(body: unknown): AllocateRequest {
     ...(fields.has('masterAddresses')
       ? { masterAddresses: fields.texts('masterAddresses', textRules.ipWithPrefix, maxMasterAddresses) }
       : {}),
+    ...(fields.has('masterProblem')
+      ? { masterProblem: fields.text('masterProblem', textRules.sentence) }
+      : {}),
     ...(fields.has('conflicts')
       ? { conflicts: fields.objects('conflicts', maxConflicts).map(parseConflict) }
       : {}),

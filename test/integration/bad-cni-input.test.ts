@@ -172,11 +172,15 @@ const kinds: Readonly<Record<string, (random: Random) => Fault>> = {
     const value = pick<unknown>(r, ['true', 1, []])
     return { stdin: ipam({ [key]: value }), field: `ipam.${key}`, value: shown(value) }
   },
-  'option that is not supported': () => ({
-    stdin: ipam({ match_master_subnet: true }),
-    field: 'ipam.match_master_subnet',
-    value: 'true',
-  }),
+  'device that is none': (r) => {
+    const value = pick<unknown>(r, [word(r), '../../x', '0000:03:02.9', 7, ['0000:03:02.1']])
+    const [field, more] = pick<[string, object]>(r, [
+      ['deviceID', { deviceID: value }],
+      ['runtimeConfig.deviceID', { deviceID: '0000:03:02.1', runtimeConfig: { deviceID: value } }],
+    ])
+    const config = { ...more, ipam: { type: 'spiderpool', match_master_subnet: true } }
+    return { stdin: ipamConfig('1.1.0', config), field, value: shown(value) }
+  },
   'log option of another kind': (r) => {
     const key = pick(r, ['log_level', 'log_file_path', 'ipam_unix_socket_path'])
     return { stdin: ipam({ [key]: 5 }), field: `ipam.${key}`, value: '5' }

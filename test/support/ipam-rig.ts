@@ -47,6 +47,8 @@ export interface Call {
   readonly containerId?: string
   /** Fields of the `ipam` object of the CNI configuration. */
   readonly ipam?: object
+  /** Other members of the CNI configuration. */
+  readonly config?: object
   readonly cniVersion?: string
   readonly prevResult?: unknown
 }
@@ -165,6 +167,7 @@ export class IpamRig implements AsyncDisposable {
       cniConfDir: at('net.d'),
       cacheDir: at('cache'),
       hostNetns: at('host.netns'),
+      sysfs: at('sys'),
       pluginSource: pipe,
       pluginPath: [],
       defaults: { clusterNetwork: `${system}/macvlan-ens192`, namespace: system },
@@ -212,6 +215,12 @@ export class IpamRig implements AsyncDisposable {
       const pool = await this.api.get<SpiderIpPool>(resources.ipPool, { name }, never)
       return pool !== undefined && holds(pool) ? pool : undefined
     })
+  }
+
+  /** The node's network namespace, and the folder that its agent takes for sysfs. */
+  machine(node: string): { readonly netns: string; readonly sysfs: string } {
+    const dir = join(this.#dir, node)
+    return { netns: join(dir, 'host.netns'), sysfs: join(dir, 'sys') }
   }
 
   async countIs(name: string, count: number): Promise<void> {
@@ -270,7 +279,13 @@ export class IpamRig implements AsyncDisposable {
       SPIDERPOOL_AGENT_SOCKET: join(dir, 'agent.sock'),
       SPIDERPOOL_SPOOL_DIR: join(dir, 'spool'),
     }
-    const network = { cniVersion, name: 'net-a', type: 'macvlan', ipam: { type: 'spiderpool', ...ipam } }
+    const network = {
+      cniVersion,
+      name: 'net-a',
+      type: 'macvlan',
+      ...call.config,
+      ipam: { type: 'spiderpool', ...ipam },
+    }
     const config = { ...network, ...(prevResult === undefined ? {} : { prevResult }) }
     return runPipe(join(dir, 'bin/spiderpool'), env, JSON.stringify(config))
   }

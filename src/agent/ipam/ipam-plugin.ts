@@ -15,6 +15,7 @@ import {
 import { type Journal, type JournalEntry, JournalFullError } from '../journal.ts'
 import { type PodIdentity, podOf, requireForeignNamespace } from '../pod-identity.ts'
 import type { Allocator, Namespaces } from '../ports.ts'
+import type { MasterAddresses } from './master-addresses.ts'
 import { isSandboxAlive } from './node-reporter.ts'
 
 /** What the IPAM plugin works with. */
@@ -28,6 +29,8 @@ export interface IpamPorts {
   podsOfNode(signal: AbortSignal): Promise<ReadonlySet<string>>
   /** A pod of this node waits for an address: what this node knows of dead pods' sandboxes may free one. */
   poolWasFull(): void
+  /** Of the interface behind an SR-IOV device of the node. */
+  masterAddresses(deviceId: string | undefined): Promise<MasterAddresses>
 }
 
 type Ask<Command extends CniRequest['command']> = Extract<CniRequest, { command: Command }>
@@ -78,12 +81,27 @@ export class IpamPlugin {
       // release of this very attachment that is still to be told.
       await this.#ports.journal.write(entry)
       try {
-        const answer = await this.#ports.allocator.allocate(allocateRequest(env, pod, ipam), limited)
+        const answer = await this.#ports.allocator.allocate(await this.#requestOf(env, pod, ipam), limited)
         return convertResult(toResult(env.ifName, answer), config.cniVersion)
       } catch (cause) {
         throw await undone(cause, () => this.#undo(entry, cause))
       }
     })
+  }
+
+  async #requestOf(
+    { containerId, ifName, netns }: AttachmentEnvironment,
+    pod: PodIdentity,
+    { matchMaster, ...ipam }: IpamConfig,
+  ): Promise<AllocateRequest> {
+    const request = { containerId, ifName, netns, ...pod, ...ipam, budgetMs: addBudgetMs }
+    if (matchMaster === undefined) return request
+    const { addresses, problem } = await this.#ports.masterAddresses(matchMaster.deviceId)
+    return {
+      ...request,
+      masterAddresses: addresses,
+      ...(problem === undefined ? {} : { masterProblem: problem }),
+    }
   }
 
   async #undo(entry: JournalEntry, cause: unknown): Promise<void> {
@@ -285,15 +303,6 @@ function podOrNobody(env: AttachmentEnvironment): PodIdentity {
     if (error instanceof CniError) return nobody
     throw error
   }
-}
-
-function allocateRequest(
-  env: AttachmentEnvironment,
-  pod: { podNamespace: string; podName: string; podUid: string },
-  ipam: IpamConfig,
-): AllocateRequest {
-  const { containerId, ifName, netns } = env
-  return { containerId, ifName, netns, ...pod, ...ipam, budgetMs: addBudgetMs }
 }
 
 // An IPAM result has no interfaces, and no index into them (CNI spec, "Delegated Plugins (IPAM)").

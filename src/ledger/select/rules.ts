@@ -223,11 +223,11 @@ const masterSubnet: PoolRule = {
     return isOnMaster(spec.subnet, request.masterAddresses)
   },
   words: ({ spec }) => `subnet ${spec.subnet} not found on pod's PF`,
-  compared: (_, { nic }, { request: { masterAddresses, nic: asked } }) => {
+  compared: (_, { nic }, { request: { masterAddresses, masterProblem, nic: asked } }) => {
     if (masterAddresses === undefined) return 'match_master_subnet is not set'
     if (nic !== asked) return `the interface behind ${nic} is looked at when that NIC is added`
     return masterAddresses.length === 0
-      ? `no interface with addresses was found behind ${nic}`
+      ? `no interface with addresses was found behind ${nic}: ${masterProblem ?? 'the agent does not say why'}`
       : `the interface behind ${nic} has ${list(masterAddresses)}`
   },
 }

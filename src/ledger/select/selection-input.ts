@@ -36,6 +36,8 @@ export interface SelectionInput {
     readonly cleanGateway: boolean
     /** `match_master_subnet`: addresses of the interface behind the NIC, in CIDR text; absent: it does not matter. */
     readonly masterAddresses?: readonly string[]
+    /** Why there are none. */
+    readonly masterProblem?: string
   }
   /** All pools by name. A map that is another one when something changed saves work. */
   readonly pools: ReadonlyMap<string, SpiderIpPool>
@@ -70,7 +72,7 @@ export function selectionInputOf(
   { pod, node, namespace, owner }: SelectionObjects,
   request: Pick<
     AllocateRequest,
-    'ifName' | 'defaultIpv4Pools' | 'defaultIpv6Pools' | 'cleanGateway' | 'masterAddresses'
+    'ifName' | 'defaultIpv4Pools' | 'defaultIpv6Pools' | 'cleanGateway' | 'masterAddresses' | 'masterProblem'
   >,
   world: SelectionWorld,
 ): SelectionInput {
@@ -96,6 +98,7 @@ export function selectionInputOf(
       defaultIpv6Pools: request.defaultIpv6Pools,
       cleanGateway: request.cleanGateway,
       ...(request.masterAddresses === undefined ? {} : { masterAddresses: request.masterAddresses }),
+      ...(request.masterProblem === undefined ? {} : { masterProblem: request.masterProblem }),
     },
   }
 }
