@@ -78,6 +78,7 @@ for (const version of [4, 6] as const) {
       assert.deepEqual([...set.addresses()], naive)
       assert.deepEqual(set.first(), naive[0])
       for (let i = -1; i <= naive.length; i++) assert.deepEqual(set.nth(i), naive[i])
+      for (const [i, ip] of naive.entries()) assert.equal(set.indexOf(ip.value), BigInt(i))
       const start = ipOf(at(version, from))
       assert.deepEqual(
         set.firstFrom(start),

@@ -91,6 +91,14 @@ export class IpSet {
     return range === undefined ? undefined : ipOf(offsetIpValue(range.first, wanted - (counts[at] ?? 0n)))
   }
 
+  /** Where the address stands (from 0, ascending): {@link nth} backwards; undefined when it is not in the set. */
+  indexOf(value: IpValue): bigint | undefined {
+    const at = this.#indexEndingAt(value)
+    const range = this.ranges[at]
+    if (range === undefined || range.first > value) return undefined
+    return (this.#counts()[at] ?? 0n) + countIpValues(range.first, value) - 1n
+  }
+
   /** All addresses, ascending, made one by one: stop early, the set may be huge. */
   *addresses(): Generator<IpAddress> {
     for (const { first, last } of this.ranges) {

@@ -50,6 +50,13 @@ export interface AddAnswer {
   readonly addresses: readonly OwnedAddress[]
   /** Taken by this call, of all NICs. */
   readonly created: readonly OwnedAddress[]
-  /** New addresses that were released a short time ago, because nothing else was free. */
-  readonly hurried: readonly { readonly ip: string; readonly restedMs: number }[]
+  /** New addresses that were released less than their pool's cool-down ago. */
+  readonly hurried: readonly HurriedAddress[]
+}
+
+export interface HurriedAddress {
+  readonly ip: string
+  readonly restedMs: number
+  /** It was asked for by name; else nothing else was free. */
+  readonly isNamed: boolean
 }

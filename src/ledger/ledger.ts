@@ -11,7 +11,7 @@ import type { FoundAddress } from './claims.ts'
 import { isAttachedTo, type OwnedAddress, ownerKey, type SandboxNic } from './entry.ts'
 import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
 import { KeyedLock } from './keyed-lock.ts'
-import { PoolViews } from './pool/pool-view.ts'
+import { PoolViews } from './pool/pool-views.ts'
 import { isTakenBy, Transactions } from './transactions.ts'
 
 /** What a ledger is made of. */
@@ -42,8 +42,8 @@ const waitingLimit = 20_000 // operations at once
  */
 export class Ledger {
   readonly #options: LedgerOptions
-  readonly #book = new Book()
-  readonly #views = new PoolViews(this.#book)
+  readonly #book: Book
+  readonly #views: PoolViews
   readonly #workers = new Map<string, BlockWorker>()
   readonly #locks = new KeyedLock()
   readonly #lifetime = new AbortController()
@@ -54,6 +54,8 @@ export class Ledger {
 
   private constructor(options: LedgerOptions) {
     this.#options = options
+    this.#book = new Book(options.clock)
+    this.#views = new PoolViews(this.#book, options)
     this.#book.onFree = (ip, sinceMs) => this.#views.noteFree(ip, sinceMs)
     this.#context = {
       ...options,

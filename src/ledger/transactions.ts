@@ -20,7 +20,8 @@ import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors
 import { Intents } from './intents.ts'
 import { MacClaims } from './mac-claims.ts'
 import { type Chosen, chooseAddresses } from './pool/choose.ts'
-import type { PoolViews } from './pool/pool-view.ts'
+import { poolRuleOf } from './pool/pool-rule.ts'
+import type { PoolViews } from './pool/pool-views.ts'
 
 /** What the operations of a ledger work with. `submit` gives the outcome of a change that is durable. */
 export interface TransactionPorts {
@@ -33,7 +34,6 @@ export interface TransactionPorts {
 }
 
 const maxAttempts = 8 // tries of one ADD that loses races against other writers
-const restMs = 60_000 // reuse of an address that rested less is reported
 
 const lost: Decision = { kind: 'lost' }
 const keep: Decision = { kind: 'keep' }
@@ -217,9 +217,11 @@ export class Transactions {
   ): AddAnswer {
     const { book, clock } = this.#ports
     const now = clock.nowMs()
-    const hurried = chosen.flatMap(({ ip, sinceMs }) =>
-      sinceMs !== undefined && now - sinceMs < restMs ? [{ ip, restedMs: now - sinceMs }] : [],
-    )
+    const hurried = chosen.flatMap(({ ip, sinceMs, pool, want }) => {
+      const restedMs = sinceMs === undefined ? undefined : Math.max(0, now - sinceMs)
+      const isHurried = restedMs !== undefined && restedMs < poolRuleOf(pool).coolDownMs
+      return isHurried ? [{ ip, restedMs, isNamed: want.ips !== undefined }] : []
+    })
     const addresses = book
       .owned([...kept, ...created].map(({ ip }) => ip))
       .filter(({ entry }) => entry.nic === nic)

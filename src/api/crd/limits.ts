@@ -33,6 +33,8 @@ export const crdLimits = {
   blockEntries: 4096,
   /** Holders of one address beside its owner, as other allocators recorded them. */
   blockClaims: 128,
+  /** Past holders of the addresses of one block; the controller keeps fewer. */
+  blockHistory: 1024,
   /** Text of a name server, a domain or an option: a domain name has 253 characters. */
   dnsText: 253,
   /** Name servers, search domains or options of one network. */

@@ -155,6 +155,35 @@ const blockEntry = object(
   entryExtra,
 )
 
+const time = (description: string): Schema => int64(`${description}, milliseconds since the epoch.`)
+
+const quarantineRecord = object(
+  'Why nobody gets the address.',
+  {
+    since: time('When it was met'),
+    until: time('When it is over'),
+    mac: recorded('MAC address of the other party, when it is known.'),
+    pod: recorded('namespace/name of the pod that had the address.'),
+    nic: recorded('Interface of that pod.'),
+    node: recorded('Node of that pod.'),
+  },
+  { required: ['since', 'until'], 'x-kubernetes-preserve-unknown-fields': true },
+)
+
+const pastHolder = object(
+  'One allocation that is over.',
+  {
+    ip: text('Address in canonical text.', { maxLength: crdLimits.ipLength }),
+    pod: recorded('namespace/name of the pod.'),
+    podUid: recorded('UID of the pod.'),
+    nic: recorded('Interface of the pod.'),
+    node: recorded('Node of the pod.'),
+    since: time('When it was given'),
+    until: time('When it was freed'),
+  },
+  { required: ['ip'], 'x-kubernetes-preserve-unknown-fields': true },
+)
+
 const blockSpec: Schema = object(
   'The range and its owners.',
   {
@@ -188,6 +217,12 @@ const blockSpec: Schema = object(
     }),
     released: map('When each address was released last, milliseconds since the epoch.', int64('Time.'), {
       maxProperties: crdLimits.blockEntries,
+    }),
+    quarantine: map('Addresses that somebody outside uses, by canonical text.', quarantineRecord, {
+      maxProperties: crdLimits.blockEntries,
+    }),
+    history: list('Who had the addresses before, oldest first.', pastHolder, {
+      maxItems: crdLimits.blockHistory,
     }),
   },
   { required: ['cidr', 'term'] },

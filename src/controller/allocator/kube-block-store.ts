@@ -11,7 +11,7 @@ import { mergePatchOf } from './merge-patch.ts'
 
 const callTimeoutMs = 10_000
 const listTimeoutMs = 60_000
-// A block with all its entries is some 60 KiB.
+// A block with all its entries is some 60 KiB, and its history up to 30 KiB.
 const listPage = 50
 // Versions of own writes whose watch event may still come.
 const seenLimit = 1_000
@@ -87,11 +87,11 @@ export class KubeBlockStore implements BlockStore {
     signal: AbortSignal,
   ): Promise<string> {
     const entries: Record<string, unknown> = {}
-    for (const [ip, { before, after }] of Object.entries(change.entries)) {
+    const { entries: changed, ...rest } = change
+    for (const [ip, { before, after }] of Object.entries(changed)) {
       entries[ip] = after === undefined ? null : mergePatchOf<BlockEntry>(before, after)
     }
-    const { term, released } = change
-    const body = { metadata: { resourceVersion }, spec: { term, entries, released } }
+    const body = { metadata: { resourceVersion }, spec: { ...rest, entries } }
     using deadline = deadlineAfter(callTimeoutMs, signal)
     try {
       const written = await this.#api.patch<SpiderIpBlock>(

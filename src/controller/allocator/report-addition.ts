@@ -25,8 +25,9 @@ export function reportAddition(
     created: created.map(({ ip }) => ip),
   })
   for (const warning of found.warnings) events.podEvent(pod, 'Warning', 'PoolIgnored', warning)
-  for (const { ip, restedMs } of hurried) {
-    const message = `address ${ip} was released only ${Math.round(restedMs / 1000)} s ago: nothing else was free`
+  for (const { ip, restedMs, isNamed } of hurried) {
+    const why = isNamed ? 'it was asked for' : 'nothing else was free'
+    const message = `address ${ip} was released only ${Math.round(restedMs / 1000)} s ago: ${why}`
     events.podEvent(pod, 'Warning', 'AddressReusedEarly', message)
   }
   if (created.length === 0 || request.ifName !== (found.nics.at(-1) ?? request.ifName)) return

@@ -7,18 +7,10 @@ import {
   parseBlockName,
   tryParseIp,
 } from '../../address/index.ts'
-import type {
-  Attachment,
-  BlockEntry,
-  BlockOwner,
-  DnsSettings,
-  EntryGrant,
-  Route,
-  SpiderIpBlock,
-} from '../../api/index.ts'
+import type { BlockEntry, PastHolder, Quarantine, SpiderIpBlock } from '../../api/index.ts'
 import { crdLimits, spiderGroup, spiderVersion } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
-import { sharedText as shared, sharedData } from '../shared-data.ts'
+import { fieldsOf, isCount, readEntry, readPastHolder, readQuarantine } from './read-entry.ts'
 
 /** Block sizes, chosen by the weight of one write against the number of objects: 128 addresses of about 0.5 KiB. */
 export const blockSizes: BlockSizes = { v4: 25, v6: 121 }
@@ -30,12 +22,14 @@ export interface ParsedBlock {
   readonly term: number
   readonly entries: ReadonlyMap<string, BlockEntry>
   readonly released: ReadonlyMap<string, number>
+  /** By address, whether it is over or not. */
+  readonly quarantine: ReadonlyMap<string, Quarantine>
+  /** Oldest first. */
+  readonly history: readonly PastHolder[]
   /** Addresses whose entry cannot be read: somebody owns them, so they are never given out. */
   readonly unreadable: ReadonlySet<string>
   readonly problems: readonly string[]
 }
-
-type Fields = Readonly<Record<string, unknown>>
 
 /**
  * Checks a block that came from the API server.
@@ -60,27 +54,40 @@ export function parseBlock(object: SpiderIpBlock): ParsedBlock {
     const hint = 'save the object, delete it, and create it again with the term of the last leader'
     throw wrong('spec.term', term, `is above ${crdLimits.term}, which no Lease counts to`, hint)
   }
-  const entries = new Map<string, BlockEntry>()
-  const unreadable = new Set<string>()
   const problems: string[] = []
-  for (const [key, value] of Object.entries(fieldsOf(spec['entries']) ?? {})) {
+  const unreadable = new Set<string>()
+  const read = <T>(field: 'entries' | 'released' | 'quarantine', item: (value: unknown) => T | undefined) =>
+    readMap({ block, field, map: spec[field], item, problems, unreadable })
+  const entries = read('entries', readEntry)
+  const released = read('released', (time) => (isCount(time) ? time : undefined))
+  const quarantine = read('quarantine', readQuarantine)
+  const history = readHistory(spec['history'], problems)
+  return { block, resourceVersion, term, entries, released, quarantine, history, unreadable, problems }
+}
+
+/** The members of a map by address that can be read; what cannot be is told of, and its address kept from everybody. */
+function readMap<T>(source: {
+  readonly block: Block
+  readonly field: 'entries' | 'released' | 'quarantine'
+  readonly map: unknown
+  readonly item: (value: unknown) => T | undefined
+  readonly problems: string[]
+  readonly unreadable: Set<string>
+}): Map<string, T> {
+  const { block, field, item, problems, unreadable } = source
+  const found = new Map<string, T>()
+  for (const [key, value] of Object.entries(fieldsOf(source.map) ?? {})) {
     const ip = addressIn(block, key)
-    if (ip === undefined) problems.push(`spec.entries[${key}] is no address of ${formatCidr(block.cidr)}`)
-    if (ip === undefined) continue
-    const entry = key === ip ? readEntry(value) : undefined
-    if (entry !== undefined) entries.set(ip, entry)
+    const one = ip === key || field === 'released' ? item(value) : undefined
+    if (ip === undefined) problems.push(`spec.${field}[${key}] is no address of ${formatCidr(block.cidr)}`)
+    else if (one !== undefined) found.set(ip, one)
+    else if (field === 'released') problems.push(`spec.released[${key}] cannot be read`)
     else {
       unreadable.add(ip)
-      problems.push(`spec.entries[${key}] cannot be read: the address stays taken`)
+      problems.push(`spec.${field}[${key}] cannot be read: the address stays taken`)
     }
   }
-  const released = new Map<string, number>()
-  for (const [key, time] of Object.entries(fieldsOf(spec['released']) ?? {})) {
-    const ip = addressIn(block, key)
-    if (ip !== undefined && isCount(time)) released.set(ip, time)
-    else problems.push(`spec.released[${key}] cannot be read`)
-  }
-  return { block, resourceVersion, term, entries, released, unreadable, problems }
+  return found
 }
 
 /** A block as it is created. */
@@ -103,138 +110,13 @@ function addressIn(block: Block, text: string): string | undefined {
   return ip !== undefined && cidrContains(block.cidr, ip) ? formatIp(ip) : undefined
 }
 
-function fieldsOf(value: unknown): Fields | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined
-}
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0
-const isText = (value: unknown): value is string => typeof value === 'string'
-const isTexts = (value: unknown): value is readonly string[] => Array.isArray(value) && value.every(isText)
-
-function isCanonicalIp(text: string): boolean {
-  const ip = tryParseIp(text)
-  return ip !== undefined && formatIp(ip) === text
-}
-
-function readEntry(value: unknown): BlockEntry | undefined {
-  const owner = readHolder(value)
-  const claims = fieldsOf(value)?.['claims']
-  if (owner === undefined || claims === undefined) return owner
-  if (!Array.isArray(claims)) return undefined
-  const holders = claims.map(readHolder)
-  return holders.every((one) => one !== undefined) ? { ...owner, claims: holders } : undefined
-}
-
-function readHolder(value: unknown): BlockEntry | undefined {
-  const fields = fieldsOf(value)
-  const owner = readOwner(fields?.['owner'])
-  const grant = readGrant(fields?.['grant'])
-  if (fields === undefined || owner === undefined || grant === undefined) return undefined
-  const { pool, nic, pod, podUid, node, since } = fields
-  if (!isText(pool) || !isText(nic) || !isText(pod) || !isText(podUid) || !isText(node)) return undefined
-  if (!isCount(since)) return undefined
-  const intent = readIntent(fields['intent'])
-  const attachments = readAttachments(fields['attachments'])
-  const createdBy = readCreator(fields['createdBy'])
-  const { adopted } = fields
-  if (intent === null || attachments === null || createdBy === null) return undefined
-  if (adopted !== undefined && adopted !== 'record' && adopted !== 'endpoint') return undefined
-  return {
-    pool: shared(pool),
-    nic: shared(nic),
-    owner: owner.kind === 'pod' && owner.uid === podUid ? { kind: 'pod', uid: podUid } : owner,
-    pod,
-    podUid,
-    node: shared(node),
-    ...(intent === undefined ? {} : { intent }),
-    ...(attachments === undefined ? {} : { attachments }),
-    since,
-    ...(createdBy === undefined ? {} : { createdBy }),
-    grant,
-    ...(adopted === undefined ? {} : { adopted }),
-  }
-}
-
-function readOwner(value: unknown): BlockOwner | undefined {
-  const { kind, uid, group, ownerKind, name, replica } = fieldsOf(value) ?? {}
-  if (!isText(uid)) return undefined
-  if (kind === 'pod') return { kind, uid }
-  if (kind !== 'sticky' || !isText(group) || !isText(ownerKind) || !isText(name) || !isText(replica)) {
-    return undefined
-  }
-  return { kind, group, ownerKind, name, uid, replica }
-}
-
-// null stands for a field that is there and cannot be read.
-function readIntent(value: unknown): BlockEntry['intent'] | null {
-  if (value === undefined) return undefined
-  const { id, ips } = fieldsOf(value) ?? {}
-  return isText(id) && isTexts(ips) && ips.every(isCanonicalIp) ? { id, ips } : null
-}
-
-function readAttachments(value: unknown): readonly Attachment[] | undefined | null {
-  if (value === undefined) return undefined
-  if (!Array.isArray(value)) return null
-  // Made in one piece: an array that grows keeps room for 16 more, and there are 100,000 of them.
-  const found = value.map(readAttachment)
-  return found.every((attachment) => attachment !== undefined) ? found : null
-}
-
-function readAttachment(item: unknown): Attachment | undefined {
-  const { containerId, node, active, podName, podUid } = fieldsOf(item) ?? {}
-  if (!isText(containerId) || !isText(node)) return undefined
-  return {
-    containerId,
-    node: shared(node),
-    active: active !== false,
-    ...(isText(podName) ? { podName } : {}),
-    ...(isText(podUid) ? { podUid } : {}),
-  }
-}
-
-function readCreator(value: unknown): BlockEntry['createdBy'] | null {
-  if (value === undefined) return undefined
-  const { containerId, ifName } = fieldsOf(value) ?? {}
-  return isText(containerId) && isText(ifName) ? { containerId, ifName: shared(ifName) } : null
-}
-
-function readGrant(value: unknown): EntryGrant | undefined {
-  const { prefixBits, gateway, routes, cleanGateway, vlan, mac, dns, metadata, isStatic } =
-    fieldsOf(value) ?? {}
-  if (!isCount(prefixBits) || prefixBits > 128) return undefined
-  const readRoutes = routes === undefined ? undefined : readRouteList(routes)
-  if (readRoutes === null) return undefined
-  return {
-    prefixBits,
-    ...(isText(gateway) && gateway !== '' ? { gateway: shared(gateway) } : {}),
-    ...(readRoutes === undefined ? {} : { routes: readRoutes }),
-    ...(cleanGateway === true ? { cleanGateway } : {}),
-    ...(isCount(vlan) ? { vlan } : {}),
-    ...(isText(mac) ? { mac } : {}),
-    ...(isDns(dns) ? { dns: sharedData(dns) } : {}),
-    ...(isMetadata(metadata) ? { metadata: sharedData(metadata) } : {}),
-    ...(isStatic === true ? { isStatic } : {}),
-  }
-}
-
-function isDns(value: unknown): value is DnsSettings {
-  const dns = fieldsOf(value)
-  if (dns === undefined) return false
-  const { domain = '', nameservers = [], search = [], options = [] } = dns
-  return isText(domain) && isTexts(nameservers) && isTexts(search) && isTexts(options)
-}
-
-function isMetadata(value: unknown): value is Readonly<Record<string, string>> {
-  const fields = fieldsOf(value)
-  return fields !== undefined && Object.values(fields).every(isText)
-}
-
-function readRouteList(value: unknown): readonly Route[] | null {
-  if (!Array.isArray(value)) return null
-  const found: Route[] = []
-  for (const item of value) {
-    const { dst, gw } = fieldsOf(item) ?? {}
-    if (!isText(dst) || !isText(gw)) return null
-    found.push({ dst: shared(dst), gw: shared(gw) })
-  }
+/** Whoever cannot be read is left out: it is only told to people. */
+function readHistory(value: unknown, problems: string[]): readonly PastHolder[] {
+  if (value === undefined) return []
+  if (!Array.isArray(value)) problems.push('spec.history is no list')
+  const items = Array.isArray(value) ? value.map(readPastHolder) : []
+  const found = items.filter((item) => item !== undefined)
+  const lost = items.length - found.length
+  if (lost > 0) problems.push(`spec.history has ${lost} items that cannot be read`)
   return found
 }

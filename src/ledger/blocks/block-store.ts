@@ -1,4 +1,4 @@
-import type { BlockEntry, SpiderIpBlock } from '../../api/index.ts'
+import type { BlockEntry, PastHolder, Quarantine, SpiderIpBlock } from '../../api/index.ts'
 
 /** What a write changes in one block. `before` is what the version written upon holds. */
 export interface BlockChange {
@@ -8,6 +8,10 @@ export interface BlockChange {
   >
   /** A time sets, null removes. */
   readonly released: Readonly<Record<string, number | null>>
+  /** A record sets, null removes; absent when none changes. */
+  readonly quarantine?: Readonly<Record<string, Quarantine | null>>
+  /** The whole list; absent when it stays as it is. */
+  readonly history?: readonly PastHolder[]
 }
 
 /**

@@ -2,7 +2,7 @@ import type { BlockEntry } from '../../api/index.ts'
 import { Backoff, type Clock, type Logger, type Random } from '../../base/index.ts'
 import { BlockConflictError, BlockRefusedError, LedgerBusyError, LedgerDeposedError } from '../errors.ts'
 import { formatBlock, parseBlock } from './block-codec.ts'
-import type { BlockStore } from './block-store.ts'
+import type { BlockChange, BlockStore } from './block-store.ts'
 import type { BlockState, Book } from './book.ts'
 import type { Change, Item, Outcome } from './change.ts'
 import { composeRound, type Round } from './compose.ts'
@@ -69,7 +69,8 @@ export class BlockWorker {
     let isProven = false // memory was read or written after all of the items came
     for (let conflicts = 0; conflicts < maxConflicts; ) {
       waiting = this.#dropDead(waiting)
-      const round = composeRound(this.#state, waiting, this.#context.term)
+      const atMs = clock.nowMs()
+      const round = composeRound(this.#state, waiting, { term: this.#context.term, atMs })
       if (!round.needsWrite) {
         if (isProven || !round.needsProof) return finish(waiting, round)
         await this.#read()
@@ -78,7 +79,7 @@ export class BlockWorker {
       }
       const result = await this.#write(round, waiting)
       if (result.kind === 'written') {
-        this.#commit(round, result)
+        this.#commit(round, result.resourceVersion)
         return finish(waiting, round)
       }
       if (result.kind === 'conflict') conflicts++
@@ -108,25 +109,18 @@ export class BlockWorker {
   }
 
   async #write(round: Round, items: readonly Item[]): Promise<WriteResult> {
-    const { store, clock, term, lifetime, logger, count } = this.#context
-    const { block, resourceVersion, released } = this.#state
-    const atMs = clock.nowMs()
+    const { store, term, lifetime, logger, count } = this.#context
+    const { block, resourceVersion } = this.#state
     count('write')
     try {
       if (resourceVersion === undefined) {
         const entries: Record<string, BlockEntry> = {}
         for (const [ip, { after }] of round.writes) if (after !== undefined) entries[ip] = after
         const created = await store.create(formatBlock(block, { term, entries }), lifetime)
-        return { kind: 'written', resourceVersion: created, atMs }
+        return { kind: 'written', resourceVersion: created }
       }
-      const times: Record<string, number | null> = {}
-      for (const [ip, { after }] of round.writes) {
-        if (after === undefined) times[ip] = atMs
-        else if (released.has(ip)) times[ip] = null
-      }
-      const change = { term, entries: Object.fromEntries(round.writes), released: times }
-      const patched = await store.patch(block.name, resourceVersion, change, lifetime)
-      return { kind: 'written', resourceVersion: patched, atMs }
+      const patched = await store.patch(block.name, resourceVersion, changeOf(round, term), lifetime)
+      return { kind: 'written', resourceVersion: patched }
     } catch (error) {
       lifetime.throwIfAborted()
       if (error instanceof BlockConflictError) {
@@ -144,16 +138,20 @@ export class BlockWorker {
     }
   }
 
-  #commit(round: Round, { resourceVersion, atMs }: Written): void {
+  #commit(round: Round, resourceVersion: string): void {
     const { book, term } = this.#context
     const state = this.#state
+    const isNew = state.resourceVersion === undefined // then only entries were written
     state.resourceVersion = resourceVersion
     state.term = term
+    // What an address has to rest first: it becomes free with it, not as one that was never used.
+    if (!isNew) {
+      for (const [ip, record] of round.quarantine) book.setQuarantine(state, ip, record)
+      for (const [ip, sinceMs] of round.released) book.setReleased(state, ip, sinceMs)
+      state.history = round.history ?? state.history
+    }
     for (const [ip, { after }] of round.writes) {
       state.toSettle.delete(ip)
-      // The release time first: the address becomes free with it, not as one that was never used.
-      if (after === undefined) book.setReleased(state, ip, atMs)
-      else book.setReleased(state, ip, undefined)
       book.set(state, ip, after)
     }
   }
@@ -188,7 +186,6 @@ export class BlockWorker {
 interface Written {
   readonly kind: 'written'
   readonly resourceVersion: string
-  readonly atMs: number
 }
 type WriteResult =
   | Written
@@ -201,4 +198,18 @@ function finish(items: readonly Item[], round: Round): void {
     const outcome = round.outcomes[index]
     if (outcome !== undefined) item.resolve(outcome)
   }
+}
+
+function changeOf({ writes, released, quarantine, history }: Round, term: number): BlockChange {
+  return {
+    term,
+    entries: Object.fromEntries(writes),
+    released: orNull(released),
+    ...(quarantine.size === 0 ? {} : { quarantine: orNull(quarantine) }),
+    ...(history === undefined ? {} : { history }),
+  }
+}
+
+function orNull<T>(changes: ReadonlyMap<string, T | undefined>): Record<string, T | null> {
+  return Object.fromEntries([...changes].map(([key, value]) => [key, value ?? null]))
 }

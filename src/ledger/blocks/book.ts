@@ -7,7 +7,8 @@ import {
   parseIp,
   tryParseIp,
 } from '../../address/index.ts'
-import type { BlockEntry } from '../../api/index.ts'
+import type { BlockEntry, PastHolder, Quarantine } from '../../api/index.ts'
+import type { Clock } from '../../base/index.ts'
 import { claimsOf } from '../claims.ts'
 import { attachmentsOf, isEqualData, type OwnedAddress, openIntent, ownerKey } from '../entry.ts'
 import type { AddressStates } from '../pool/pool-view.ts'
@@ -21,11 +22,20 @@ export interface BlockState {
   term: number
   readonly entries: Map<string, BlockEntry>
   readonly released: Map<string, number>
+  /** Also those that are over, until the block is written next. */
+  readonly quarantine: Map<string, Quarantine>
+  history: readonly PastHolder[]
   unreadable: ReadonlySet<string>
   /** Addresses chosen for a write that is not acknowledged yet. */
   readonly pending: Set<string>
   /** Addresses whose intent was seen complete: settled along with the next write. */
   readonly toSettle: Set<string>
+}
+
+/** An address that is given to nobody, and why. */
+export interface QuarantinedAddress {
+  readonly ip: string
+  readonly record: Quarantine
 }
 
 /** What happened to one address. */
@@ -47,17 +57,28 @@ export class Book implements AddressStates {
   readonly #byMac = new MultiMap()
   /** Contested addresses, by the pods that claim them beside their owners. */
   readonly #byClaimant = new MultiMap()
+  /** Quarantined addresses, by the nodes that met the other party. */
+  readonly #byReporter = new MultiMap()
+  readonly #clock: Pick<Clock, 'nowMs'>
   readonly #listeners = new Set<AddressListener>()
   #entryCount = 0
   #releasedCount = 0
-  /** Called when an address becomes free; `sinceMs` is undefined when it is as if never used. */
+  #quarantineCount = 0
+  /**
+   * Called when an address becomes free, or will be by itself when its quarantine is over; `sinceMs` is when it was
+   * released, undefined when it is as if never used, in the future for the end of a quarantine.
+   */
   onFree: (ip: string, sinceMs: number | undefined) => void = () => undefined
+
+  constructor(clock: Pick<Clock, 'nowMs'>) {
+    this.#clock = clock
+  }
 
   get entryCount(): number {
     return this.#entryCount
   }
   get releasedCount(): number {
-    return this.#releasedCount
+    return this.#releasedCount + this.#quarantineCount
   }
 
   blocks(): Iterable<BlockState> {
@@ -138,21 +159,51 @@ export class Book implements AddressStates {
 
   isFree(ip: string): boolean {
     const state = this.#find(ip)
-    return state === undefined || !isTaken(state, ip)
+    return state === undefined || (!isTaken(state, ip) && this.#activeIn(state, ip) === undefined)
+  }
+  isWaiting(ip: string): boolean {
+    const state = this.#find(ip)
+    return state !== undefined && !isTaken(state, ip) && this.#activeIn(state, ip) !== undefined
   }
   isTouched(ip: string): boolean {
     const state = this.#find(ip)
-    return state !== undefined && (isTaken(state, ip) || state.released.has(ip))
+    if (state === undefined) return false
+    return isTaken(state, ip) || state.released.has(ip) || state.quarantine.has(ip)
   }
   /** Somebody has the address, but nobody can read who. */
   isUnreadable(ip: string): boolean {
     return this.#find(ip)?.unreadable.has(ip) === true
   }
   releasedAt(ip: string): number | undefined {
-    return this.#find(ip)?.released.get(ip)
+    const state = this.#find(ip)
+    return state === undefined ? undefined : restsSince(state, ip)
   }
   *released(): Generator<readonly [ip: string, sinceMs: number]> {
-    for (const { released } of this.#blocks.values()) yield* released
+    for (const state of this.#blocks.values()) {
+      if (state.quarantine.size === 0) yield* state.released
+      else yield* restingIn(state)
+    }
+  }
+
+  /** Why the address is given to nobody now. */
+  quarantineOf(ip: string): Quarantine | undefined {
+    const state = this.#find(ip)
+    return state === undefined ? undefined : this.#activeIn(state, ip)
+  }
+  /** All that is quarantined now because of a node. */
+  quarantinedBy(node: string): readonly QuarantinedAddress[] {
+    return this.#byReporter.get(node).flatMap((ip) => {
+      const record = this.quarantineOf(ip)
+      return record === undefined ? [] : [{ ip, record }]
+    })
+  }
+  /** All that is quarantined now. */
+  quarantined(): readonly QuarantinedAddress[] {
+    return [...this.#byReporter.keys()].flatMap((node) => this.quarantinedBy(node))
+  }
+  #activeIn(state: BlockState, ip: string): Quarantine | undefined {
+    const record = state.quarantine.get(ip)
+    return record !== undefined && record.until > this.#clock.nowMs() ? record : undefined
   }
 
   /** Keeps others from choosing an address while its write is under way. */
@@ -189,12 +240,30 @@ export class Book implements AddressStates {
     this.#noteIfFree(state, ip)
   }
 
+  setQuarantine(state: BlockState, ip: string, record: Quarantine | undefined): void {
+    const before = state.quarantine.get(ip)
+    if (isEqualData(before, record)) return
+    if (before !== undefined) this.#byReporter.delete(before.node, ip)
+    state.quarantine.delete(ip)
+    if (record !== undefined) {
+      state.quarantine.set(ip, record)
+      this.#byReporter.add(record.node, ip)
+    }
+    this.#quarantineCount += (record === undefined ? 0 : 1) - (before === undefined ? 0 : 1)
+    this.#noteIfFree(state, ip)
+  }
+
   /** Replaces what is known of a block by what was read; undefined: it does not exist. */
   adopt(state: BlockState, read: ParsedBlock | undefined): void {
     state.resourceVersion = read?.resourceVersion
     state.term = read?.term ?? 0
     const unreadableBefore = state.unreadable
     state.unreadable = read?.unreadable ?? new Set()
+    state.history = read?.history ?? []
+    for (const ip of [...state.quarantine.keys()]) {
+      if (read?.quarantine.has(ip) !== true) this.setQuarantine(state, ip, undefined)
+    }
+    for (const [ip, record] of read?.quarantine ?? []) this.setQuarantine(state, ip, record)
     for (const ip of [...state.released.keys()]) {
       if (read?.released.has(ip) !== true) this.setReleased(state, ip, undefined)
     }
@@ -215,6 +284,8 @@ export class Book implements AddressStates {
       term: 0,
       entries: new Map(),
       released: new Map(),
+      quarantine: new Map(),
+      history: [],
       unreadable: new Set(),
       pending: new Set(),
       toSettle: new Set(),
@@ -224,7 +295,7 @@ export class Book implements AddressStates {
   }
 
   #noteIfFree(state: BlockState, ip: string): void {
-    if (!isTaken(state, ip)) this.onFree(ip, state.released.get(ip))
+    if (!isTaken(state, ip)) this.onFree(ip, restsSince(state, ip))
   }
 
   #index(ip: string, entry: BlockEntry, change: 'add' | 'delete'): void {
@@ -245,6 +316,19 @@ export class Book implements AddressStates {
 
 function isTaken({ entries, pending, unreadable }: BlockState, ip: string): boolean {
   return entries.has(ip) || pending.has(ip) || unreadable.has(ip)
+}
+
+/** Since when an address rests: it was released, or will be free by itself; undefined: never used. */
+function restsSince({ released, quarantine }: BlockState, ip: string): number | undefined {
+  const since = released.get(ip)
+  const until = quarantine.get(ip)?.until
+  return since === undefined || (until !== undefined && until > since) ? (until ?? since) : since
+}
+
+function* restingIn(state: BlockState): Generator<readonly [ip: string, sinceMs: number]> {
+  for (const ip of new Set([...state.released.keys(), ...state.quarantine.keys()])) {
+    yield [ip, restsSince(state, ip) ?? 0]
+  }
 }
 
 /** Some address of a block, to name it by. */

@@ -1,9 +1,11 @@
-import type { BlockEntry } from '../../api/index.ts'
+import type { BlockEntry, Quarantine } from '../../api/index.ts'
 
 /** What a change wants of the entry that it finds. */
 export type Decision =
   | { readonly kind: 'put'; readonly entry: BlockEntry }
   | { readonly kind: 'free' } // the address gets a release time; a contested one goes to the next holder
+  | { readonly kind: 'quarantine'; readonly record: Quarantine } // as free, and given to nobody until it is over
+  | { readonly kind: 'endQuarantine' }
   | { readonly kind: 'fence' } // the block must carry our term
   | { readonly kind: 'keep' } // nothing to write; what memory says is enough
   | { readonly kind: 'verify' } // it must be so after the request came, in a block that carries our term

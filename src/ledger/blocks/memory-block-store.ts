@@ -1,4 +1,4 @@
-import type { BlockEntry, SpiderIpBlock } from '../../api/index.ts'
+import type { BlockEntry, PastHolder, Quarantine, SpiderIpBlock } from '../../api/index.ts'
 import { BlockConflictError } from '../errors.ts'
 import type { BlockChange, BlockStore } from './block-store.ts'
 
@@ -9,6 +9,8 @@ interface Stored {
   term: number
   readonly entries: Map<string, BlockEntry>
   readonly released: Map<string, number>
+  readonly quarantine: Map<string, Quarantine>
+  history: readonly PastHolder[]
 }
 
 /** Blocks in memory, with the promises of the real store: for tests, simulations and measurements. */
@@ -37,7 +39,7 @@ export class MemoryBlockStore implements BlockStore {
     this.calls.create++
     const { name } = block.metadata
     if (this.#blocks.has(name)) throw new BlockConflictError(name)
-    const { cidr, term, entries = {}, released = {} } = block.spec
+    const { cidr, term, entries = {}, released = {}, quarantine = {}, history = [] } = block.spec
     const resourceVersion = String(++this.#version)
     this.#blocks.set(name, {
       name,
@@ -46,6 +48,8 @@ export class MemoryBlockStore implements BlockStore {
       term,
       entries: new Map(Object.entries(entries)),
       released: new Map(Object.entries(released)),
+      quarantine: new Map(Object.entries(quarantine)),
+      history,
     })
     return Promise.resolve(resourceVersion)
   }
@@ -69,6 +73,11 @@ export class MemoryBlockStore implements BlockStore {
       if (sinceMs === null) stored.released.delete(ip)
       else stored.released.set(ip, sinceMs)
     }
+    for (const [ip, record] of Object.entries(change.quarantine ?? {})) {
+      if (record === null) stored.quarantine.delete(ip)
+      else stored.quarantine.set(ip, record)
+    }
+    stored.history = change.history ?? stored.history
     stored.resourceVersion = String(++this.#version)
     return Promise.resolve(stored.resourceVersion)
   }
@@ -85,9 +94,16 @@ export class MemoryBlockStore implements BlockStore {
 }
 
 function toObject(stored: Stored): SpiderIpBlock {
-  const { name, cidr, resourceVersion, term, entries, released } = stored
+  const { name, cidr, resourceVersion, term, entries, released, quarantine, history } = stored
   return {
     metadata: { name, resourceVersion },
-    spec: { cidr, term, entries: Object.fromEntries(entries), released: Object.fromEntries(released) },
+    spec: {
+      cidr,
+      term,
+      entries: Object.fromEntries(entries),
+      released: Object.fromEntries(released),
+      quarantine: Object.fromEntries(quarantine),
+      history,
+    },
   }
 }

@@ -6,7 +6,7 @@ import { Book } from '../blocks/book.ts'
 import { AddressRefusedError } from '../errors.ts'
 import { chooseAddresses, type Want } from './choose.ts'
 import { reservedOf } from './offered.ts'
-import { PoolViews } from './pool-view.ts'
+import { PoolViews } from './pool-views.ts'
 
 const poolOf = (name: string, spec: Partial<SpiderIpPool['spec']>): SpiderIpPool => ({
   metadata: { name },
@@ -18,8 +18,8 @@ const reserved = reservedOf([{ metadata: { name: 'r' }, spec: { ips: ['10.6.1.4'
 const wantOf = (ips: readonly string[], pools = [a, b]): Want => ({ nic: 'eth0', version: 4, pools, ips })
 
 function worldOf(): { book: Book; choose: (wants: readonly Want[]) => readonly string[] } {
-  const book = new Book()
-  const views = new PoolViews(book)
+  const book = new Book({ nowMs: () => 0 })
+  const views = new PoolViews(book, { clock: { nowMs: () => 0 }, random: { next: () => 0.5 } })
   book.onFree = (ip, sinceMs) => views.noteFree(ip, sinceMs)
   const choose = (wants: readonly Want[]) =>
     chooseAddresses(wants, reserved, views, book).map(({ ip, pool }) => `${ip} of ${pool.metadata.name}`)

@@ -4,7 +4,7 @@ import { InvalidInputError } from '../../base/index.ts'
 import type { Book } from '../blocks/book.ts'
 import { AddressRefusedError, PoolFullError } from '../errors.ts'
 import type { Reserved } from './offered.ts'
-import type { PoolViews } from './pool-view.ts'
+import type { PoolViews } from './pool-views.ts'
 import { refusalOf } from './refusal.ts'
 
 /** One address that is wanted, and the pools to try in order. */
@@ -108,6 +108,8 @@ function offers(views: PoolViews, pool: SpiderIpPool, reserved: Reserved): IpSet
 /** Why none is free, in numbers that add up also while others are served. */
 function usageOf(book: Book, pool: string, offered: IpSet): string {
   const coming = [...book.beingWritten()].filter((ip) => offered.has(parseIp(ip))).length
+  const kept = book.quarantined().filter(({ ip }) => offered.has(parseIp(ip)) && book.isWaiting(ip)).length
   const written = coming === 0 ? '' : `, ${coming} being written`
-  return `${book.countOfPool(pool)} allocated${written}, of ${offered.size} that it offers none is free`
+  const quarantined = kept === 0 ? '' : `, ${kept} quarantined`
+  return `${book.countOfPool(pool)} allocated${written}${quarantined}, of ${offered.size} that it offers none is free`
 }

@@ -1,5 +1,5 @@
 import { parseIp, parseRanges, tryParseIp } from '../../address/index.ts'
-import { type SpiderIpPool, totalSetOf } from '../../api/index.ts'
+import { type Quarantine, type SpiderIpPool, totalSetOf } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import type { Book } from '../blocks/book.ts'
 import type { Want } from './choose.ts'
@@ -22,6 +22,8 @@ export function refusalOf(ip: string, want: Want, { reserved, book, isOffered }:
     const { pod, podUid, nic } = entry
     return `is held by pod ${pod} (uid ${podUid}, NIC ${nic})`
   }
+  const quarantine = book.quarantineOf(ip)
+  if (quarantine !== undefined) return quarantineText(quarantine)
   if (isOffered)
     return book.isUnreadable(ip) ? 'is taken, its record cannot be read' : 'is being given to another'
   const address = parseIp(ip)
@@ -33,6 +35,12 @@ export function refusalOf(ip: string, want: Want, { reserved, book, isOffered }:
   const gateway = want.pools.find(({ spec }) => tryParseIp(spec.gateway ?? '')?.value === address.value)
   if (gateway !== undefined) return `is the gateway of IPPool ${gateway.metadata.name}`
   return `is in none of the eligible IPPools [${names.join(', ')}]`
+}
+
+function quarantineText({ mac, pod, since, until }: Quarantine): string {
+  const time = (ms: number) => new Date(ms).toISOString()
+  const party = mac === undefined ? 'somebody' : `MAC ${mac}`
+  return `is quarantined until ${time(until)}: ${party} answered for it at ${time(since)}, when pod ${pod} had it`
 }
 
 /** True when spec.ips has the address, and spec.excludeIPs takes it out. */
