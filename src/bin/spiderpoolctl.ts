@@ -1,6 +1,13 @@
 // The operator's command line.
 import { silentLogger } from '../base/index.ts'
-import { clusterCommands, labCommands, lazyLab, runCli, terminalOn } from '../cli/index.ts'
+import {
+  clusterCommands,
+  completionCommands,
+  labCommands,
+  lazyLab,
+  runCli,
+  terminalOn,
+} from '../cli/index.ts'
 import { inClusterConfig, KubeClient, loadKubeconfig } from '../kube/index.ts'
 
 const stopping = new AbortController()
@@ -18,9 +25,10 @@ const cluster = {
   },
 }
 const terminal = terminalOn(process.stdout, process.stderr)
+const commands = [...labCommands(lab, process.env), ...clusterCommands(cluster, process.env)]
 process.exitCode = await runCli(
   process.argv.slice(2),
-  [...labCommands(lab, process.env), ...clusterCommands(cluster, process.env)],
+  [...commands, ...completionCommands(commands, cluster, process.env)],
   terminal,
   stopping.signal,
 )

@@ -17,9 +17,9 @@ export function parseFlags(command: Pick<Command, 'name' | 'flags'>, args: reado
   const end = args.indexOf('--')
   const own = end < 0 ? args : args.slice(0, end)
   const options = Object.fromEntries(
-    command.flags.map(({ name, value }) => {
+    command.flags.map(({ name, value, short }) => {
       const type = value === undefined ? ('boolean' as const) : ('string' as const)
-      return [name, { type, multiple: true as const }]
+      return [name, { type, multiple: true as const, ...(short === undefined ? {} : { short }) }]
     }),
   )
   const { values, positionals } = parseOrRefuse(command, own, options)
@@ -35,7 +35,10 @@ export function parseFlags(command: Pick<Command, 'name' | 'flags'>, args: reado
   return { flags, positionals, rest: end < 0 ? [] : args.slice(end + 1) }
 }
 
-type Options = Record<string, { readonly type: 'string' | 'boolean'; readonly multiple: true }>
+type Options = Record<
+  string,
+  { readonly type: 'string' | 'boolean'; readonly multiple: true; readonly short?: string }
+>
 interface Values {
   readonly values: Readonly<Record<string, readonly (string | boolean)[] | undefined>>
   readonly positionals: readonly string[]
@@ -86,4 +89,17 @@ export function refuseMore(command: Pick<Command, 'name'>, parsed: ParsedArgs, m
     'is not expected',
     `see: spiderpoolctl ${command.name} --help`,
   )
+}
+
+/** The one argument of a command. @throws {InvalidInputError} when it is missing, or there are more */
+export function oneArgument(
+  command: Pick<Command, 'name' | 'usage'>,
+  parsed: ParsedArgs,
+  name: string,
+): string {
+  refuseMore(command, parsed, 1)
+  const [value] = parsed.positionals
+  if (value !== undefined && value !== '') return value
+  const hint = `write: spiderpoolctl ${command.name} ${command.usage}`
+  throw new InvalidInputError(name, value ?? '', 'is missing', hint)
 }

@@ -3,8 +3,10 @@
  * Types to know: `Command`, `Terminal`, `LabPort`, `ClusterPort`. This room starts no process and knows nothing of the kernel: what
  * commands do comes in through ports.
  */
-export { type ClusterPort, clusterCommands } from './cluster/commands.ts'
+export type { ClusterPort } from './cluster/access.ts'
+export { clusterCommands } from './cluster/commands.ts'
 export type { Command, FlagHelp, Terminal } from './command.ts'
+export { completionCommands } from './completion/commands.ts'
 export { type LabPort, type LabView, labCommands } from './lab-commands.ts'
 export { LabNotHereError, lazyLab } from './lazy-lab.ts'
 export { errorLines, exitCodes, runCli } from './run-cli.ts'

@@ -51,7 +51,8 @@ function helpOrRefuse(args: readonly string[], commands: readonly Command[], ter
   const words = args.filter((arg) => !arg.startsWith('-') && arg !== 'help')
   const isAsked = args.length === 0 || args.some((arg) => ['help', '--help', '-h'].includes(arg))
   const [group] = words
-  const shown = commands.filter(({ name }) => group === undefined || name.split(' ')[0] === group)
+  const listed = commands.filter(({ isHidden }) => isHidden !== true)
+  const shown = listed.filter(({ name }) => group === undefined || name.split(' ')[0] === group)
   if (isAsked && shown.length > 0) {
     for (const line of programHelp(shown)) terminal.print(line)
     return args.length === 0 ? exitCodes.usage : exitCodes.done
@@ -59,7 +60,7 @@ function helpOrRefuse(args: readonly string[], commands: readonly Command[], ter
   const isGroup = shown.length > 0 && words.length === 1
   const problem = isGroup ? `"${group}" alone is no command` : `there is no command "${args.join(' ')}"`
   terminal.note(`${program}: ${problem}`)
-  for (const line of programHelp(shown.length > 0 ? shown : commands)) terminal.note(line)
+  for (const line of programHelp(shown.length > 0 ? shown : listed)) terminal.note(line)
   return exitCodes.usage
 }
 
@@ -75,10 +76,10 @@ function programHelp(commands: readonly Command[]): readonly string[] {
 }
 
 function commandHelp(command: Command): readonly string[] {
-  const flags = command.flags.map(({ name, value, text }) => ({
-    label: value === undefined ? `--${name}` : `--${name} ${value}`,
-    text,
-  }))
+  const flags = command.flags.map(({ name, value, short, text }) => {
+    const long = value === undefined ? `--${name}` : `--${name} ${value}`
+    return { label: short === undefined ? long : `-${short}, ${long}`, text }
+  })
   const width = Math.max(0, ...flags.map(({ label }) => label.length))
   return [
     `Usage: ${program} ${command.name}${command.usage === '' ? '' : ` ${command.usage}`}`,

@@ -17,7 +17,7 @@ const maxPools = 100
  * Reads `ipam` of a plugin configuration.
  * @throws {CniError} code 7 naming field, value and remedy
  */
-export function parseIpamConfig(config: PluginConfig): IpamConfig {
+export function parseIpamConfig(config: Pick<PluginConfig, 'value'>): IpamConfig {
   return asCniCode(cniCodes.config, 'network-config', () => {
     const given = config.value['ipam']
     if (typeof given !== 'object' || given === null || Array.isArray(given))
@@ -67,7 +67,7 @@ function pools(ipam: Readonly<Record<string, unknown>>, key: string): readonly s
 }
 
 /** The device that the runtime chose (capability `deviceID`), else that of the configuration. */
-function masterOf({ value }: PluginConfig): { readonly deviceId: string | undefined } {
+function masterOf({ value }: Pick<PluginConfig, 'value'>): { readonly deviceId: string | undefined } {
   const runtime = value['runtimeConfig']
   const isObject = typeof runtime === 'object' && runtime !== null && 'deviceID' in runtime
   const [field, found] = isObject

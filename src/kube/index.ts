@@ -39,3 +39,4 @@ export { createQueue, type Queue, type QueueOptions, type QueueStats, type Reque
 export type { CallTimeouts } from './wire/caller.ts'
 export { collectionPath, objectPath } from './wire/paths.ts'
 export { apiVersionOf } from './wire/replies.ts'
+export { formatYaml, parseYamlDocuments } from './yaml.ts'

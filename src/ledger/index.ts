@@ -4,18 +4,21 @@
  * Types to know: `Ledger`, `AddCall`, `BlockStore`. This room must never answer what the store has not acknowledged.
  */
 export type { AddAnswer, AddCall, AddPlan, NewGrant } from './add-call.ts'
-export { blockSizes, type ParsedBlock, parseBlock } from './blocks/block-codec.ts'
+export { blockSizes, formatBlock, type ParsedBlock, parseBlock } from './blocks/block-codec.ts'
 export type { BlockChange, BlockStore } from './blocks/block-store.ts'
 export type { AddressChange, AddressListener } from './blocks/book.ts'
+export { appendHistory, endedBy } from './blocks/history.ts'
 export { MemoryBlockStore } from './blocks/memory-block-store.ts'
-export { claimsOf, type FoundAddress, isContested, isSameHolder } from './claims.ts'
+export { claimsOf, type FoundAddress, heirOf, isContested, isSameHolder } from './claims.ts'
 export {
   attachmentsOf,
   isAttachedTo,
   isUsedBy,
   type OwnedAddress,
+  openIntent,
   ownerKey,
   type SandboxNic,
+  settled,
 } from './entry.ts'
 export {
   AddressRefusedError,
@@ -30,8 +33,9 @@ export {
 } from './errors.ts'
 export { Ledger, type LedgerOptions, type LedgerStats } from './ledger.ts'
 export type { Chosen, Want } from './pool/choose.ts'
-export { offeredBy, type Reserved, reservedOf } from './pool/offered.ts'
+export { offeredBy, type Reserved, reservedOf, versionOf } from './pool/offered.ts'
 export { type PoolConflict, PoolConflicts, usablePools } from './pool/pool-conflicts.ts'
+export { type PoolRule, poolRuleOf } from './pool/pool-rule.ts'
 export { explainPool, formatVerdict, judgePool, type RuleResult, type Verdict } from './select/filters.ts'
 export { addressText, type GrantInput, grantOf, routesOf } from './select/grant.ts'
 export { hasApplicationPools } from './select/pool-index.ts'
@@ -42,4 +46,3 @@ export {
   selectionInputOf,
   type Wanted,
 } from './select/selection-input.ts'
-export type { Sharing } from './sharing.ts'

@@ -1,37 +1,31 @@
 import { readFile } from 'node:fs/promises'
 import { InvalidInputError, parseJson, toError } from '../../base/index.ts'
-import type { KubeApi } from '../../kube/index.ts'
-import type { Command, FlagHelp, Terminal } from '../command.ts'
-import { numberFlag, type ParsedArgs, parseFlags, refuseMore, textFlag } from '../flags.ts'
+import type { Command, Terminal } from '../command.ts'
+import { explainCommands } from '../explain/commands.ts'
+import { parseFlags, refuseMore, textFlag } from '../flags.ts'
+import { ipCommands } from '../ip/commands.ts'
+import { poolCommands } from '../pool/commands.ts'
 import { exitCodes } from '../run-cli.ts'
+import { type ClusterPort, clusterFlags, type Env, readAccess, withCluster } from './access.ts'
 import { conflictLines, readConflicts } from './conflicts.ts'
 import { createDefaults, parseDefaults } from './create-defaults.ts'
 import { type UninstallOptions, uninstall } from './uninstall.ts'
 import { assertInstalled, uninstallPlan } from './uninstall-guard.ts'
-
-/** How the commands reach a cluster. */
-export interface ClusterPort {
-  /** @param kubeconfig path; undefined: the credentials of the pod that this runs in */
-  connect(kubeconfig: string | undefined): Promise<{ readonly api: KubeApi; close(): Promise<void> }>
-}
-
-const defaultSeconds = 300
-const seconds = { least: 1, most: 3600 }
-const clusterFlags: readonly FlagHelp[] = [
-  { name: 'kubeconfig', value: 'FILE', text: 'of the cluster (KUBECONFIG)' },
-  { name: 'in-cluster', text: 'use the credentials of the pod that this runs in' },
-  { name: 'timeout-seconds', value: 'N', text: `give up after this time (${defaultSeconds})` },
-]
 
 /** Commands for an installation on a cluster. `env` may name its kubeconfig: KUBECONFIG. */
 export function clusterCommands(
   cluster: ClusterPort,
   env: Readonly<Record<string, string | undefined>>,
 ): readonly Command[] {
-  return [uninstallCommand(cluster, env), createDefaultsCommand(cluster, env), conflictsCommand(cluster, env)]
+  return [
+    ...explainCommands(cluster, env),
+    ...ipCommands(cluster, env),
+    ...poolCommands(cluster, env),
+    conflictsCommand(cluster, env),
+    uninstallCommand(cluster, env),
+    createDefaultsCommand(cluster, env),
+  ]
 }
-
-type Env = Readonly<Record<string, string | undefined>>
 
 function uninstallCommand(cluster: ClusterPort, env: Env): Command {
   const command = {
@@ -133,48 +127,5 @@ async function readList(file: string | undefined): Promise<unknown> {
       `cannot be read: ${toError(error).message}`,
       'name a JSON file',
     )
-  }
-}
-
-interface ClusterCall {
-  readonly cluster: ClusterPort
-  readonly env: Env
-  readonly parsed: ParsedArgs
-  readonly signal: AbortSignal
-}
-
-interface Access {
-  /** undefined: the credentials of the pod. */
-  readonly kubeconfig: string | undefined
-  readonly budgetMs: number
-}
-
-function readAccess(env: Env, parsed: ParsedArgs): Access {
-  const isInCluster = parsed.flags['in-cluster'] === true
-  const kubeconfig = textFlag(parsed, 'kubeconfig')
-  const budget = numberFlag(parsed, 'timeout-seconds', seconds) ?? defaultSeconds
-  if (isInCluster && kubeconfig !== undefined)
-    throw new InvalidInputError(
-      '--kubeconfig',
-      kubeconfig,
-      'does not go with --in-cluster',
-      'give one of them',
-    )
-  const file = kubeconfig ?? env['KUBECONFIG']
-  if (!isInCluster && (file === undefined || file === ''))
-    throw new InvalidInputError('--kubeconfig', file, 'is missing', 'give --kubeconfig FILE, or --in-cluster')
-  return { kubeconfig: isInCluster ? undefined : file, budgetMs: budget * 1_000 }
-}
-
-async function withCluster(
-  { cluster, env, parsed, signal }: ClusterCall,
-  work: (api: KubeApi, deadline: AbortSignal) => Promise<number>,
-): Promise<number> {
-  const { kubeconfig, budgetMs } = readAccess(env, parsed)
-  const { api, close } = await cluster.connect(kubeconfig)
-  try {
-    return await work(api, AbortSignal.any([signal, AbortSignal.timeout(budgetMs)]))
-  } finally {
-    await close()
   }
 }

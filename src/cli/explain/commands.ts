@@ -1,0 +1,182 @@
+import { type Node, type Pod, resources } from '../../api/index.ts'
+import { InvalidInputError, systemClock } from '../../base/index.ts'
+import { findByName, type KubeApi } from '../../kube/index.ts'
+import { reservedOf } from '../../ledger/index.ts'
+import { type ClusterPort, clusterFlags, type Env, withCluster } from '../cluster/access.ts'
+import type { Command } from '../command.ts'
+import { type ParsedArgs, parseFlags, refuseMore, textFlag } from '../flags.ts'
+import { listReservations } from '../ip/read-address.ts'
+import { formatOutput, outputFlag, outputFormat } from '../output.ts'
+import { readRecords } from '../pool/commands.ts'
+import { exitCodes } from '../run-cli.ts'
+import { type Explanation, explanationLines, groupByResult } from './explain-lines.ts'
+import { type ExplainWorld, explainPod, type PodExplained } from './explain-pod.ts'
+import { readInstallation } from './installation.ts'
+import { podOfManifest, readManifest } from './manifest.ts'
+
+/** Nodes of one explanation: each is asked all rules of all candidate pools. */
+const maxNodes = 200
+const nodePage = 500
+
+/** Commands that tell what the allocator would do. */
+export function explainCommands(cluster: ClusterPort, env: Env): readonly Command[] {
+  return [podCommand(cluster, env)]
+}
+
+interface Subject {
+  readonly pod: Pod
+  /** undefined: each Ready node. */
+  readonly node: string | undefined
+}
+
+function podCommand(cluster: ClusterPort, env: Env): Command {
+  const command: Omit<Command, 'run'> = {
+    name: 'explain pod',
+    usage: 'NAMESPACE/NAME | -f FILE [FLAGS]',
+    summary:
+      'Tell which pools a pod may use, by each rule, and what it would get; 1 when it would get nothing',
+    flags: [
+      {
+        name: 'filename',
+        short: 'f',
+        value: 'FILE',
+        values: 'files',
+        text: 'manifest of a pod or workload that need not exist; - reads it',
+      },
+      {
+        name: 'namespace',
+        short: 'n',
+        value: 'NAME',
+        values: 'namespaces',
+        text: 'where the manifest goes (default)',
+      },
+      {
+        name: 'node',
+        value: 'NAME',
+        values: 'nodes',
+        text: 'as if the pod were there (its own node; else each that is Ready)',
+      },
+      {
+        name: 'install-namespace',
+        value: 'NAME',
+        values: 'namespaces',
+        text: 'of ConfigMap spiderpool-conf (looked for)',
+      },
+      { name: 'cluster-network', value: 'NS/NAME', text: 'network of the first NIC (that of the ConfigMap)' },
+      outputFlag,
+      ...clusterFlags,
+    ],
+    argument: 'pods',
+  }
+  return {
+    ...command,
+    run: async (args, terminal, signal) => {
+      const parsed = parseFlags(command, args)
+      refuseMore(command, parsed, 1)
+      const format = outputFormat(parsed)
+      const file = textFlag(parsed, 'filename')
+      const key = keyOf(parsed, file)
+      const text = file === undefined ? '' : await readManifest(file)
+      return withCluster({ cluster, env, parsed, signal }, async (api, deadline) => {
+        const node = textFlag(parsed, 'node')
+        const pod =
+          file === undefined
+            ? await readPod(key, api, deadline)
+            : podOfManifest(text, file, textFlag(parsed, 'namespace'))
+        const explanation = await explain({ pod, node: node ?? pod.spec?.nodeName }, parsed, api, deadline)
+        for (const line of formatOutput(format, explanation, () => explanationLines(explanation)))
+          terminal.print(line)
+        return explanation.isServed ? exitCodes.done : exitCodes.failed
+      })
+    },
+  }
+}
+
+function keyOf(parsed: ParsedArgs, file: string | undefined): string {
+  const [given] = parsed.positionals
+  const hint = 'write NAMESPACE/NAME of a pod, or -f FILE'
+  if (file !== undefined && given === undefined) return ''
+  if (file !== undefined) throw new InvalidInputError('POD', given, 'does not go with --filename', hint)
+  if (given === undefined) throw new InvalidInputError('POD', '', 'is missing', hint)
+  const [namespace, name, more] = given.includes('/')
+    ? given.split('/')
+    : [textFlag(parsed, 'namespace') ?? '', given]
+  if (namespace === undefined || namespace === '' || name === undefined || name === '' || more !== undefined)
+    throw new InvalidInputError('POD', given, 'is no NAMESPACE/NAME', hint)
+  return `${namespace}/${name}`
+}
+
+async function readPod(key: string, api: KubeApi, signal: AbortSignal): Promise<Pod> {
+  const [namespace = '', name = ''] = key.split('/')
+  const pod = await api.get<Pod>(resources.pod, { namespace, name }, signal)
+  if (pod !== undefined) return pod
+  const hint =
+    'check namespace and name; for a pod that does not exist yet: spiderpoolctl explain pod -f FILE'
+  throw new InvalidInputError('POD', key, 'does not exist', hint)
+}
+
+async function explain(
+  { pod, node }: Subject,
+  parsed: ParsedArgs,
+  api: KubeApi,
+  signal: AbortSignal,
+): Promise<Explanation> {
+  const { namespace = '', name } = pod.metadata
+  const key = `${namespace}/${name}`
+  if (pod.spec?.hostNetwork === true)
+    return {
+      pod: key,
+      isServed: true,
+      results: [],
+      notes: ['the pod uses the network of its node: it gets no address'],
+    }
+  await requireNamespace(namespace, api, signal)
+  const given = {
+    namespace: textFlag(parsed, 'install-namespace'),
+    clusterNetwork: textFlag(parsed, 'cluster-network'),
+  }
+  const { settings, notes } = await readInstallation(given, api, signal)
+  const nowMs = systemClock.nowMs()
+  const nodes = node === undefined ? await readyNodes(api, signal) : [await requireNode(node, api, signal)]
+  // Only who asks for an explanation pays for loading the allocator.
+  const { DryRun } = await import('../../controller/index.ts')
+  await using dryRun = await DryRun.open(api, settings, signal)
+  const reserved = reservedOf(await listReservations(api, signal))
+  const world: ExplainWorld = { dryRun, reserved, records: await readRecords(nowMs, api, signal), nowMs }
+  const results: PodExplained[] = []
+  for (const one of nodes.slice(0, maxNodes)) results.push(await explainPod(pod, one, world, signal))
+  const isServed = results.length > 0 && results.every((one) => one.isServed)
+  return { pod: key, isServed, results: groupByResult(results), notes: [...notes, ...nodeNotes(nodes)] }
+}
+
+function nodeNotes(nodes: readonly string[]): readonly string[] {
+  if (nodes.length === 0) return ['no node is Ready: name one by --node']
+  const more = nodes.length - maxNodes
+  return more > 0 ? [`${more} more nodes were not looked at: name one by --node`] : []
+}
+
+async function requireNamespace(name: string, api: KubeApi, signal: AbortSignal): Promise<void> {
+  if ((await api.get(resources.namespace, { name }, signal)) !== undefined) return
+  throw new InvalidInputError(
+    'namespace',
+    name,
+    'does not exist',
+    'create it, or name another by --namespace',
+  )
+}
+
+async function requireNode(name: string, api: KubeApi, signal: AbortSignal): Promise<string> {
+  if ((await findByName<Node>(api, resources.node, { name }, signal)) !== undefined) return name
+  throw new InvalidInputError('--node', name, 'does not exist', 'see: kubectl get nodes')
+}
+
+async function readyNodes(api: KubeApi, signal: AbortSignal): Promise<readonly string[]> {
+  const keep = ({ metadata, status }: Node): Node => ({
+    metadata,
+    ...(status === undefined ? {} : { status }),
+  })
+  const { items } = await api.listAll<Node>(resources.node, { limit: nodePage, keep }, signal)
+  const isReady = ({ status }: Node) =>
+    status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True') === true
+  return items.filter(isReady).map(({ metadata }) => metadata.name)
+}

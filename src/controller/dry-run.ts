@@ -1,0 +1,270 @@
+import {
+  type AllocateRequest,
+  crdLimits,
+  type KubeObject,
+  type NetworkAttachmentDefinition,
+  type Pod,
+  type ProductConfig,
+  type Resource,
+  resources,
+  type SpiderIpBlock,
+  type SpiderIpPool,
+  type SpiderReservedIp,
+} from '../api/index.ts'
+import { OperationError, silentLogger, systemClock, systemRandom } from '../base/index.ts'
+import { ApiError, type KubeApi, type KubeCache } from '../kube/index.ts'
+import {
+  Ledger,
+  MemoryBlockStore,
+  type OwnedAddress,
+  parseBlock,
+  type SelectionInput,
+} from '../ledger/index.ts'
+import type { PodNetworks } from '../network/index.ts'
+import { type Allocator, createAllocator } from './allocator/allocator.ts'
+import { gatherSelection } from './allocator/gather-selection.ts'
+import type { Caches } from './caches.ts'
+import { ClusterWorld } from './cluster-world.ts'
+import { parseControllerOptions, withConfig } from './options.ts'
+
+/** How the installation is set up: its ConfigMap says it. */
+export interface DryRunSettings {
+  readonly installNamespace: string
+  /** Network of the first NIC of pods that name none, `namespace/name`; '' = unknown. */
+  readonly clusterNetwork: string
+  readonly config: ProductConfig
+}
+
+/** What an ADD would come to. */
+export type DryAnswer =
+  | {
+      readonly kind: 'answered'
+      readonly addresses: readonly { readonly ip: string; readonly pool: string }[]
+    }
+  | {
+      readonly kind: 'refused'
+      readonly message: string
+      readonly hint: string
+      readonly reason: string
+      /** Text of the Event that the pod gets; undefined: of such a refusal no Event tells. */
+      readonly event?: string
+    }
+
+const page = 100
+const budgetMs = 30_000
+
+/**
+ * The allocator over a copy of what the API server holds: it decides as the leader would, with the leader's own code, and
+ * writes nothing. It works while no controller runs.
+ */
+export class DryRun implements AsyncDisposable {
+  readonly #world: DryWorld
+  readonly #ledger: Ledger
+  readonly #allocator: Allocator
+  readonly #networks: KubeCache<NetworkAttachmentDefinition>
+  readonly #events: string[] = []
+
+  private constructor(world: DryWorld, ledger: Ledger, networks: KubeCache<NetworkAttachmentDefinition>) {
+    this.#world = world
+    this.#ledger = ledger
+    this.#networks = networks
+    this.#allocator = createAllocator({
+      ledger,
+      world,
+      clock: systemClock,
+      logger: silentLogger,
+      events: {
+        podEvent: (_pod, _type, reason, message) => {
+          if (reason === 'FailedAllocateIP') this.#events.push(message)
+        },
+      },
+    })
+  }
+
+  /** Reads pools, reservations, networks and blocks. What is asked for later is read when it is. */
+  static async open(api: KubeApi, settings: DryRunSettings, signal: AbortSignal): Promise<DryRun> {
+    const [pools, reservedIps, networkAttachments, store] = await Promise.all([
+      listed<SpiderIpPool>(api, resources.ipPool, signal),
+      listed<SpiderReservedIp>(api, resources.reservedIp, signal),
+      listed<NetworkAttachmentDefinition>(api, resources.networkAttachmentDefinition, signal),
+      copyBlocks(api, signal),
+    ])
+    const args = [
+      '--in-cluster',
+      '--namespace',
+      settings.installNamespace,
+      '--cluster-network',
+      settings.clusterNetwork,
+    ]
+    const options = withConfig(parseControllerOptions(args, {}, 'dry-run'), settings.config)
+    const none = { subnets: [], coordinators: [], multusConfigs: [], namespaces: [], nodes: [], pods: [] }
+    const caches = snapshotOf({ ...none, pools, reservedIps, networkAttachments })
+    const world = new DryWorld(options, api, caches)
+    for (const pool of pools) {
+      const condition = pool.status?.conditions?.find(({ type }) => type === 'AllocatedIPsReadable')
+      if (condition?.status === 'False') world.blockedPools.set(pool.metadata.name, condition.message)
+    }
+    // Of a term that no block is ahead of: the copy is ours alone.
+    const ledger = await Ledger.open(
+      { store, term: crdLimits.term, clock: systemClock, random: systemRandom, logger: silentLogger },
+      signal,
+    )
+    return new DryRun(world, ledger, caches.networkAttachments)
+  }
+
+  /** @throws {InvalidInputError} when the annotations of the pod cannot be read */
+  networksOf(pod: Pod): PodNetworks {
+    return this.#world.networksOf(pod)
+  }
+
+  findNetwork(ref: {
+    readonly namespace: string
+    readonly name: string
+  }): NetworkAttachmentDefinition | undefined {
+    return this.#networks.get(ref)
+  }
+
+  /** What the ledger has for a pod, by its `namespace/name`. */
+  heldBy(pod: string): readonly OwnedAddress[] {
+    return this.#ledger.ofPod(pod)
+  }
+
+  /** What the pools are selected by. @throws {NotReadyError} when the node or the namespace is not there */
+  selectionOf(
+    pod: Pod,
+    node: string,
+    request: AllocateRequest,
+    signal: AbortSignal,
+  ): Promise<SelectionInput> {
+    return gatherSelection(this.#world, { pod, node }, request, signal)
+  }
+
+  /** What the ADDs of one pod would come to, in their order. The copy is as before afterwards, but for what rests. */
+  async add(
+    pod: Pod,
+    node: string,
+    requests: readonly AllocateRequest[],
+    signal: AbortSignal,
+  ): Promise<readonly DryAnswer[]> {
+    this.#world.pod = { ...pod, spec: { ...pod.spec, nodeName: node } }
+    const answers: DryAnswer[] = []
+    for (const request of requests) answers.push(await this.#addOne(node, request, signal))
+    for (const { containerId, ifName } of requests)
+      await this.#ledger.undo({ containerId, ifName, node }, signal)
+    return answers
+  }
+
+  async #addOne(node: string, request: AllocateRequest, signal: AbortSignal): Promise<DryAnswer> {
+    this.#events.length = 0
+    try {
+      const { ips } = await this.#allocator.allocate(node, { ...request, budgetMs }, signal)
+      return { kind: 'answered', addresses: ips.map(({ address, pool }) => ({ ip: address, pool })) }
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof OperationError) || error instanceof ApiError) throw error
+      const { message, hint, reasonCode } = error
+      const [event] = this.#events
+      return { kind: 'refused', message, hint, reason: reasonCode, ...(event === undefined ? {} : { event }) }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#ledger.close()
+  }
+}
+
+/** The cluster as the allocator sees it, with one pod that need not exist. */
+class DryWorld extends ClusterWorld {
+  pod: Pod | undefined
+
+  override readPod(namespace: string, name: string, signal: AbortSignal): Promise<Pod | undefined> {
+    const { metadata } = this.pod ?? {}
+    const isAsked = metadata?.namespace === namespace && metadata.name === name
+    return isAsked ? Promise.resolve(this.pod) : super.readPod(namespace, name, signal)
+  }
+}
+
+async function copyBlocks(api: KubeApi, signal: AbortSignal): Promise<MemoryBlockStore> {
+  let store = new MemoryBlockStore()
+  const seen = new Set<string>()
+  const copying: Promise<unknown>[] = []
+  const keep = (block: SpiderIpBlock): SpiderIpBlock => {
+    const { name } = block.metadata
+    // The list began again, as a version expired: what was copied is of another one.
+    if (seen.has(name)) {
+      seen.clear()
+      store = new MemoryBlockStore()
+    }
+    seen.add(name)
+    if (isBlock(block)) copying.push(store.create(block, signal))
+    return { metadata: { name }, spec: { cidr: '', term: 0 } }
+  }
+  await api.listAll<SpiderIpBlock>(resources.ipBlock, { limit: page, keep }, signal)
+  await Promise.all(copying)
+  return store
+}
+
+function isBlock(block: SpiderIpBlock): boolean {
+  try {
+    parseBlock(block)
+    return true
+  } catch (error) {
+    if (error instanceof OperationError) return false
+    throw error
+  }
+}
+
+/** All objects of a kind; none when the kind is not served. */
+async function listed<T extends KubeObject>(
+  api: KubeApi,
+  resource: Resource,
+  signal: AbortSignal,
+): Promise<readonly T[]> {
+  try {
+    return (await api.listAll<T>(resource, { limit: page }, signal)).items
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return []
+    throw error
+  }
+}
+
+type Kinds = Omit<Caches, 'synced' | 'close'>
+type Lists = { readonly [K in keyof Kinds]: Kinds[K] extends KubeCache<infer T> ? readonly T[] : never }
+
+/** Caches that hold what was listed, and never change. */
+function snapshotOf(lists: Lists): Caches {
+  const entries = Object.entries(lists).map(([kind, items]) => [kind, stillCache<KubeObject>(items)])
+  const caches = Object.fromEntries(entries) as Kinds
+  const done = () => Promise.resolve()
+  return { ...caches, synced: done, close: done }
+}
+
+function stillCache<T extends KubeObject>(items: readonly T[]): KubeCache<T> {
+  const byKey = new Map(items.map((item) => [keyOf(item.metadata), item]))
+  const done = () => Promise.resolve()
+  return {
+    synced: done,
+    get: (ref) => byKey.get(keyOf(ref)),
+    values: () => byKey.values(),
+    size: byKey.size,
+    onChange: () => undefined,
+    stats: () => ({ ...noStats }),
+    close: done,
+  }
+}
+
+const noStats = {
+  ...{
+    lists: 1,
+    listFailures: 0,
+    watchesOpened: 0,
+    watchFailures: 0,
+    silentWatches: 0,
+    expired: 0,
+    events: 0,
+  },
+  ...{ bookmarks: 0, lastMessageAtMs: 0 },
+}
+
+const keyOf = ({ namespace = '', name }: { readonly namespace?: string; readonly name: string }): string =>
+  `${namespace}/${name}`
