@@ -51,6 +51,8 @@ export interface Call {
   readonly config?: object
   readonly cniVersion?: string
   readonly prevResult?: unknown
+  /** More of CNI_ARGS, such as `IP=10.6.0.9`. */
+  readonly args?: string
 }
 
 /** What an ADD was answered, or why it was refused. */
@@ -275,7 +277,10 @@ export class IpamRig implements AsyncDisposable {
       CNI_NETNS: await this.#netnsOf(dir, containerId),
       CNI_IFNAME: nic,
       CNI_PATH: join(dir, 'bin'),
-      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${name};K8S_POD_UID=${uid}`,
+      CNI_ARGS: [
+        `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${name};K8S_POD_UID=${uid}`,
+        ...(call.args === undefined ? [] : [call.args]),
+      ].join(';'),
       SPIDERPOOL_AGENT_SOCKET: join(dir, 'agent.sock'),
       SPIDERPOOL_SPOOL_DIR: join(dir, 'spool'),
     }
