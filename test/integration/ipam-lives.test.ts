@@ -2,10 +2,18 @@
 // and come again.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { annotationKeys, type Pod, resources, type SpiderIpBlock } from '../../src/api/index.ts'
+import {
+  annotationKeys,
+  type KubeObject,
+  type Pod,
+  type Resource,
+  resources,
+  type SpiderIpBlock,
+} from '../../src/api/index.ts'
 import { silentLogger } from '../../src/base/index.ts'
-import { createCache } from '../../src/kube/index.ts'
+import { ApiError, createCache } from '../../src/kube/index.ts'
 import { IpamRig } from '../support/ipam-rig.ts'
+import { repeat } from '../support/leader-kit.ts'
 import { eventually } from '../support/workload-kit.ts'
 
 let rig: IpamRig
@@ -244,4 +252,63 @@ void test('W20 an endpoint of another that stands in the way fails no ADD, and i
     ({ status: { current } }) => current.node === 'node1',
   )
   assert.equal(now.current.uid, pod.metadata.uid)
+})
+
+const ownerOf = ({ apiVersion = '', kind = '', metadata: { name, uid = '' } }: KubeObject) => {
+  return { apiVersion, kind, name, uid, controller: true }
+}
+
+/** A kind of KubeVirt, as far as an API server needs to know it. */
+async function defineMachineKind({ group, version, plural, kind }: Resource): Promise<void> {
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } }
+  const versions = [{ name: version, served: true, storage: true, schema }]
+  const names = { plural, kind, singular: kind.toLowerCase(), listKind: `${kind}List` }
+  const spec = { group, scope: 'Namespaced', names, versions }
+  await rig.create(resources.customResourceDefinition, `${plural}.${group}`, { spec })
+}
+
+void test('A26 KubeVirt migration', async () => {
+  const { virtualMachine, virtualMachineInstance, virtualMachineInstanceMigration } = resources
+  for (const kind of [virtualMachine, virtualMachineInstance, virtualMachineInstanceMigration]) {
+    await defineMachineKind(kind)
+    await repeat(() => rig.api.list(kind, { namespace: 'default' }, never))
+  }
+  await rig.pool('a26', { subnet: '10.26.0.0/16', ips: ['10.26.168.110-10.26.168.115'] })
+  const machine = await rig.create(virtualMachine, 'vm1', {})
+  const instance = await rig.create(virtualMachineInstance, 'vm1', {
+    metadata: { ownerReferences: [ownerOf(machine)] },
+  })
+  const launcher = (name: string, node: string, more: Readonly<Record<string, string>> = {}) =>
+    rig.pod(name, { node, annotations: { ...choice('a26'), ...more }, owner: ownerOf(instance) })
+  const source = await launcher('virt-launcher-vm1-source', 'node1')
+  const [first] = (await rig.allocate(source)).ips
+  assert.deepEqual([first?.address, first?.isProbeOff ?? false], ['10.26.168.110/16', false])
+  assert.deepEqual((await rig.add(source)).ips, ['10.26.168.110/16'])
+  const stranger = await launcher('virt-launcher-vm1-stranger', 'node2')
+  // The agent asks again for as long as the call has time: the source may be about to end.
+  await assert.rejects(
+    rig.allocate(stranger, { budgetMs: 500 }),
+    /source uses them, and the pod has no annotation/,
+  )
+  await rig.create(virtualMachineInstanceMigration, 'vm1-moves', { spec: { vmiName: 'vm1' } })
+  const target = await launcher('virt-launcher-vm1-target', 'node2', {
+    'kubevirt.io/migrationJobName': 'vm1-moves',
+  })
+  await neverWithout(['10.26.168.110'], async () => {
+    const [moved] = (await rig.allocate(target)).ips
+    assert.deepEqual([moved?.address, moved?.isProbeOff], ['10.26.168.110/16', true])
+    assert.deepEqual((await rig.add(target)).ips, ['10.26.168.110/16'])
+    await rig.end(source)
+    const again = await rig.add(target)
+    assert.equal(await rig.check(target, again), 0)
+  })
+  for (const kind of [virtualMachine, virtualMachineInstance])
+    await rig.remove(kind, 'vm1').catch((error: unknown) => {
+      // Its collector may have been there before.
+      if (!(error instanceof ApiError) || error.status !== 404) throw error
+    })
+  await rig.end(target)
+  await eventually('the machine has nothing', async () =>
+    (await rig.owners('a26')).size === 0 ? true : undefined,
+  )
 })
