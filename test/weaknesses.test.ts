@@ -122,6 +122,7 @@ void test('W13 a StatefulSet of another API group is another kind of owner', () 
   })
   assert.equal(ownerOf(podOf('apps/v1'), true).kind, 'sticky')
   assert.deepEqual(ownerOf(podOf('apps.kruise.io/v1beta1'), true), { kind: 'pod', uid: 'u' })
+  assert.deepEqual(ownerOf(podOf('apps/v1'), false), { kind: 'pod', uid: 'u' }, 'enableStatefulSet is off')
 })
 
 void test('W14 who waits for a write that does not end can give up, and holds up nobody', async () => {

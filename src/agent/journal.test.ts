@@ -55,7 +55,12 @@ void test('a damaged entry keeps what its name says and counts as alive, and for
       const again = await Journal.open(diskFolder(folder), silentLogger)
       assert.deepEqual([again.size, again.entries()[0]?.netnsIdentity], [1, ''])
       const nowhere = { identity: async () => undefined, hostIdentities: async () => [] }
-      const namespaces = { ...nowhere, interfaceNames: () => [], changeDefaultRoutes: () => undefined }
+      const namespaces = {
+        ...nowhere,
+        interfaceNames: () => [],
+        changeDefaultRoutes: () => undefined,
+        giveMac: () => undefined,
+      }
       assert.ok(await isSandboxAlive(again.entries()[0] ?? entry, namespaces))
       assert.ok(!(await isSandboxAlive(entry, namespaces)))
       assert.deepEqual(readdirSync(folder).toSorted(), ['.bad-c-1:eth0', 'README', 'c-1:eth0'])

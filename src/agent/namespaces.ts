@@ -23,6 +23,11 @@ export function machineNamespaces(hostNetns: string): Namespaces {
       return netlink.links().map((link) => link.name)
     },
     changeDefaultRoutes,
+    giveMac: (path, ifName, mac) => {
+      using netlink = openNetlink(path)
+      const link = netlink.getLink(ifName)
+      if (link.mac !== mac) netlink.changeLink(link.index, { mac })
+    },
   }
 }
 

@@ -33,4 +33,6 @@ export interface Namespaces {
   interfaceNames(path: string): readonly string[]
   /** Takes default routes away and puts others in their place. */
   changeDefaultRoutes(path: string, changes: readonly DefaultRouteChange[]): void
+  /** Sees to it that the link has the MAC address. @throws when the kernel refuses it, or there is no such link */
+  giveMac(path: string, ifName: string, mac: string): void
 }

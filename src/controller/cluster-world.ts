@@ -17,6 +17,7 @@ import {
 import { findByName, type KubeApi, type KubeCache } from '../kube/index.ts'
 import { type PoolConflict, PoolConflicts, usablePools } from '../ledger/index.ts'
 import { type PodNetworks, podNetworks } from '../network/index.ts'
+import { podReaders } from './allocator/sticky/pod-readers.ts'
 import type { AllocatorWorld } from './allocator/world.ts'
 import type { Caches } from './caches.ts'
 import type { ControllerOptions } from './options.ts'
@@ -107,9 +108,8 @@ export class ClusterWorld implements AllocatorWorld {
     return this.#api.get<Pod>(resources.pod, { namespace, name }, signal)
   }
 
-  async readPodByUid(namespace: string, uid: string, signal: AbortSignal): Promise<Pod | undefined> {
-    const { items } = await this.#api.listAll<Pod>(resources.pod, { namespace }, signal)
-    return items.find(({ metadata }) => metadata.uid === uid)
+  readPodByUid(namespace: string, uid: string, signal: AbortSignal): Promise<Pod | undefined> {
+    return podReaders(this.#api).readPodByUid(namespace, uid, signal)
   }
 
   readMigration(namespace: string, name: string, signal: AbortSignal): Promise<MachineMigration | undefined> {

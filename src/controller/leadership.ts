@@ -45,6 +45,7 @@ import { Adoption } from './adoption/adoption.ts'
 import { type Allocator, createAllocator } from './allocator/allocator.ts'
 import { KubeBlockStore } from './allocator/kube-block-store.ts'
 import { isReplicaValid } from './allocator/owner.ts'
+import { recordKeysOf } from './allocator/sticky/machine.ts'
 import type { Caches } from './caches.ts'
 import { ClusterWorld } from './cluster-world.ts'
 import { finalizePool, letGo, waitsForUs } from './final-objects.ts'
@@ -239,15 +240,16 @@ export class Leadership {
   podChanged(old: Pod | undefined, now: Pod | undefined): void {
     const pod = now ?? old
     if (pod === undefined) return
-    const key = `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`
     if (this.#adoption.podChanged(old, now)) this.#adoptionQueue.add('agents')
     const isDead = now === undefined || !isAlive(now)
-    if (isDead) for (const { ip } of this.#ledger.claimedBy(key)) this.#claimQueue.add(ip)
     // A pod that comes into the cache late had its endpoint written without it: its owner was not known.
     const isNew = old === undefined
-    if ((!isDead && !isNew) || this.#ledger.ofPod(key).length === 0) return
-    if (isDead) this.#reclaimQueue.add(key)
-    if (isNew) this.#endpointQueue.add(key)
+    for (const key of recordKeysOf(pod)) {
+      if (isDead) for (const { ip } of this.#ledger.claimedBy(key)) this.#claimQueue.add(ip)
+      if ((!isDead && !isNew) || this.#ledger.ofPod(key).length === 0) continue
+      if (isDead) this.#reclaimQueue.add(key)
+      if (isNew) this.#endpointQueue.add(key)
+    }
   }
 
   poolChanged(old: SpiderIpPool | undefined, now: SpiderIpPool | undefined): void {

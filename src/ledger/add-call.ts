@@ -2,6 +2,7 @@ import type { BlockEntry, BlockOwner, EntryGrant } from '../api/index.ts'
 import type { OwnedAddress } from './entry.ts'
 import type { Chosen, Want } from './pool/choose.ts'
 import type { Reserved } from './pool/offered.ts'
+import type { Sharing } from './sharing.ts'
 
 /** What an ADD does about the addresses that its owner has. */
 export interface AddPlan {
@@ -25,6 +26,8 @@ export interface AddCall {
   readonly owner: BlockOwner
   readonly pod: string // namespace/name
   readonly podUid: string
+  /** The pod's own name, when `pod` is that of a virtual machine. */
+  readonly podName?: string
   readonly node: string
   readonly containerId: string
   readonly nic: string
@@ -38,6 +41,13 @@ export interface AddCall {
   mayTake?(entry: BlockEntry): boolean
   /** What an entry is answered with when another pod used it before; absent: what it was given with. */
   regrant?(kept: OwnedAddress): EntryGrant
+  /** The owner as another allocator knew it, by name alone: what that one has is the owner's. */
+  readonly adoptedOwner?: BlockOwner
+  /**
+   * Which other pods go on to use an address of the call's NIC; without it none does. undefined: the entry names some that the
+   * caller has not looked at, so that the call must begin again.
+   */
+  readonly sharing?: (entry: BlockEntry) => Sharing | undefined
   /** Called, again after every lost race, with all that the owner has. May throw: then nothing changes. */
   plan(existing: readonly OwnedAddress[]): AddPlan
   /** What a new address is answered with; `earlier` are those of the wants before it. */

@@ -46,3 +46,4 @@ export {
   selectionInputOf,
   type Wanted,
 } from './select/selection-input.ts'
+export type { Sharing } from './sharing.ts'

@@ -1,4 +1,4 @@
-import type { Attachment, BlockEntry, EntryGrant } from '../api/index.ts'
+import type { BlockEntry, EntryGrant } from '../api/index.ts'
 import type { Clock, Random } from '../base/index.ts'
 import type { AddAnswer, AddCall, AddPlan, NewGrant } from './add-call.ts'
 import type { Book } from './blocks/book.ts'
@@ -22,6 +22,7 @@ import { MacClaims } from './mac-claims.ts'
 import { type Chosen, chooseAddresses } from './pool/choose.ts'
 import { poolRuleOf } from './pool/pool-rule.ts'
 import type { PoolViews } from './pool/pool-views.ts'
+import { attachmentOf, sharedEntry, withoutSandbox } from './sharing.ts'
 
 /** What the operations of a ledger work with. `submit` gives the outcome of a change that is durable. */
 export interface TransactionPorts {
@@ -72,7 +73,7 @@ export class Transactions {
         ip,
         decide: (current) => {
           if (current === undefined || !isSameAllocation(entry, current) || !isMine(current)) return keep
-          return { kind: 'put', entry: withoutContainer(current, sandbox) }
+          return { kind: 'put', entry: withoutSandbox(current, sandbox) }
         },
       })),
     )
@@ -165,8 +166,8 @@ export class Transactions {
   /** @returns undefined when a race was lost and nothing of this try is left */
   async #tryAdd(call: AddCall, signal: AbortSignal): Promise<AddAnswer | undefined> {
     const { book, views } = this.#ports
-    const key = ownerKey(call.owner)
-    const owned = await this.intents.resolveAllOf(() => book.ofOwner(key))
+    const keys = [call.owner, ...(call.adoptedOwner === undefined ? [] : [call.adoptedOwner])].map(ownerKey)
+    const owned = await this.intents.resolveAllOf(() => keys.flatMap((key) => book.ofOwner(key)))
     // What bears the name of another pod may be in use there, whoever said that both are of one owner: only proof moves it.
     const existing = owned.filter(({ entry }) => call.mayTake?.(entry) ?? entry.pod === call.pod)
     const plan = call.plan(existing)
@@ -336,6 +337,7 @@ function attachChange(
 ): Change | undefined {
   if (call.isReservation === true) return undefined
   const isOfCall = nic === call.nic
+  if (call.sharing !== undefined) return isOfCall ? shareChange(call, { ip, entry }, signal) : undefined
   if (!isOfCall && entry.podUid === call.podUid) return undefined
   const decide = (current: BlockEntry | undefined): Decision => {
     if (current === undefined || !isSameAllocation(entry, current)) return lost
@@ -354,21 +356,21 @@ function attachChange(
   return { ip, signal, decide }
 }
 
-function attachmentOf({ containerId, node }: AddCall): Attachment {
-  return { containerId, node, active: true }
+/** Gives a kept entry of the call's NIC to the container, beside those of other pods that go on. */
+function shareChange(call: AddCall, { ip, entry }: OwnedAddress, signal: AbortSignal): Change {
+  const decide = (current: BlockEntry | undefined): Decision => {
+    if (current === undefined || !isSameAllocation(entry, current)) return lost
+    const sharing = call.sharing?.(current)
+    if (sharing === undefined) return lost
+    const wanted = sharedEntry(call, current, sharing)
+    return isEqualData(current, wanted) ? verify : { kind: 'put', entry: wanted }
+  }
+  return { ip, signal, decide }
 }
 
 function isAttachedAlone(entry: BlockEntry, { containerId, node }: AddCall): boolean {
   const [first, second] = attachmentsOf(entry)
   return second === undefined && first?.containerId === containerId && first.node === node
-}
-
-function withoutContainer(entry: BlockEntry, { containerId, node }: SandboxNic): BlockEntry {
-  const { attachments: _, ...rest } = entry
-  const left = attachmentsOf(entry).filter(
-    (attachment) => attachment.containerId !== containerId || attachment.node !== node,
-  )
-  return left.length === 0 ? rest : { ...rest, attachments: left }
 }
 
 /** True for an entry that the ADD of this container and NIC took, and that no other ADD has used since. */

@@ -1,14 +1,17 @@
 // Acceptance scenarios of spec/ipam.md section 21, each by its id: several NICs, routes, and pools that are edited in use.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { annotationKeys, type Pod, resources } from '../../src/api/index.ts'
+import { parseAllDocuments } from 'yaml'
+import { annotationKeys, type KubeObject, type Pod, resources } from '../../src/api/index.ts'
 import { ApiError } from '../../src/kube/index.ts'
 import { IpamRig } from '../support/ipam-rig.ts'
 import { eventually } from '../support/workload-kit.ts'
 
 let rig: IpamRig
 before(async () => {
-  rig = await IpamRig.start()
+  rig = await IpamRig.start(['node1', 'master', 'worker1'])
 })
 after(() => rig?.[Symbol.asyncDispose]())
 
@@ -125,3 +128,35 @@ void test('A24 custom routes', async () => {
   assert.deepEqual(added.routes, ['10.7.0.0/16 10.24.0.9'])
   assert.match(await rig.eventOf('a24', /RouteIgnored/), /192\.168\.0\.0\/24 via 172\.16\.0\.1/)
 })
+
+void test('pods get addresses of the node that they are on, as the document on AWS says', async () => {
+  const file = join(import.meta.dirname, '../../fixtures/seeds/aws.yaml')
+  const objects = parseAllDocuments(readFileSync(file, 'utf8')).map((document) => document.toJS() as Manifest)
+  for (const { kind, metadata, spec } of objects) {
+    if (kind === 'SpiderMultusConfig') {
+      await rig.create(resources.multusConfig, metadata.name, { spec }, metadata.namespace)
+    }
+    if (kind === 'SpiderIPPool') await rig.pool(metadata.name, spec as never)
+  }
+  const app = objects.find(({ metadata }) => metadata.name === 'nginx-lb')
+  const annotations = app?.spec.template?.metadata?.annotations ?? {}
+  assert.deepEqual(annotations, { 'v1.multus-cni.io/default-network': 'kube-system/ipvlan-ens5' })
+  const onNode = async (node: string) => {
+    const { ips, routes, msg } = await rig.add(await rig.pod(`aws-${node}`, { node, annotations }))
+    return [...ips, ...routes, ...(msg === '' ? [] : [msg])]
+  }
+  assert.deepEqual(await onNode('master'), [
+    ...['172.31.28.16/20', '2406:da1e:c4:ed01:c57d::/64'],
+    ...['0.0.0.0/0 172.31.16.1', '::/0 2406:da1e:c4:ed01::1'],
+  ])
+  assert.deepEqual(await onNode('worker1'), [
+    ...['172.31.32.176/24', '2406:da1e:c4:ed02:7a2e::/64'],
+    ...['0.0.0.0/0 172.31.32.1', '::/0 2406:da1e:c4:ed02::1'],
+  ])
+  const [refusal = ''] = await onNode('node1')
+  assert.match(refusal, /no IPPool available, .*master-v4: unmatched Node name/)
+})
+
+interface Manifest extends KubeObject {
+  readonly spec: { readonly template?: { readonly metadata?: Partial<KubeObject['metadata']> } }
+}

@@ -44,16 +44,21 @@ export class MemoryAllocator implements Allocator {
   gateway = '10.6.0.1'
   routes: readonly { dst: string; gw: string }[] = [{ dst: '0.0.0.0/0', gw: '10.6.0.1' }]
   dns: DnsSettings | undefined
+  /** By interface. */
+  macs: Readonly<Record<string, string>> = {}
+  readonly requests: AllocateRequest[] = []
 
   async allocate(request: AllocateRequest, signal: AbortSignal) {
     signal.throwIfAborted()
     this.#requireReachable()
+    this.requests.push(request)
     if (this.refusal !== undefined) throw this.refusal
     const key = `${request.containerId}:${request.ifName}`
     const address = this.free[0]
     const known = this.held.get(key)
     if (known === undefined && address === undefined)
       throw new AllocatorError({ code: 100, msg: 'no free address', details: 'pool-exhausted: lab' })
+    const mac = this.macs[request.ifName]
     const ips = known ?? [
       {
         version: 4 as const,
@@ -62,6 +67,7 @@ export class MemoryAllocator implements Allocator {
         nic: request.ifName,
         pool: 'lab',
         vlan: 0,
+        ...(mac === undefined ? {} : { mac }),
       },
     ]
     if (known === undefined) this.free = this.free.slice(1)
@@ -206,6 +212,8 @@ export class PathNamespaces implements Namespaces {
   readonly gone = new Set<string>()
   readonly interfaces = new Map<string, string[]>()
   readonly routeChanges: unknown[] = []
+  readonly macs: string[] = []
+  macRefusal: Error | undefined
 
   async identity(path: string): Promise<string | undefined> {
     return path.startsWith('/netns/') && !this.gone.has(path) ? `4:${path}` : undefined
@@ -221,6 +229,11 @@ export class PathNamespaces implements Namespaces {
 
   changeDefaultRoutes(path: string, changes: readonly unknown[]): void {
     this.routeChanges.push({ path, changes })
+  }
+
+  giveMac(path: string, ifName: string, mac: string): void {
+    if (this.macRefusal !== undefined) throw this.macRefusal
+    this.macs.push(`${path} ${ifName} ${mac}`)
   }
 }
 

@@ -1,7 +1,15 @@
-import type { AllocateRequest, AllocateResponse } from '../../api/index.ts'
-import { type Clock, deadlineAfter, type Logger, toError, undone } from '../../base/index.ts'
+import { type AllocateRequest, type AllocateResponse, parseAskedIp } from '../../api/index.ts'
+import {
+  type Clock,
+  deadlineAfter,
+  InvalidInputError,
+  type Logger,
+  toError,
+  undone,
+} from '../../base/index.ts'
 import {
   type AttachmentEnvironment,
+  asCniCode,
   CniError,
   type CniRequest,
   type CniResult,
@@ -43,8 +51,14 @@ const gcBudgetMs = 100_000
 const sweepAfterMs = 60_000
 const awayPauseMs = 2_000
 const maxFailuresInARow = 3
+const maxRuntimeIps = 32
 // The allocator said no, so nothing is recorded and there is nothing to undo.
-const refusals: readonly number[] = [cniCodes.poolExhausted, cniCodes.noCandidatePool, cniCodes.podMismatch]
+const refusals: readonly number[] = [
+  cniCodes.poolExhausted,
+  cniCodes.noCandidatePool,
+  cniCodes.addressNotAvailable,
+  cniCodes.podMismatch,
+]
 
 /** The IPAM plugin `spiderpool`: addresses of one interface, kept in the journal until they are given back. */
 export class IpamPlugin {
@@ -53,6 +67,8 @@ export class IpamPlugin {
   #awayUntilMs = 0
   /** How often the sweep has seen the sandbox of an entry gone. */
   readonly #gone = new WeakMap<JournalEntry, number>()
+  /** MAC addresses that came with the addresses, by attachment, until it is released. */
+  readonly #macs = new Map<string, string>()
 
   constructor(ports: IpamPorts) {
     this.#ports = ports
@@ -63,6 +79,7 @@ export class IpamPlugin {
     const ipam = parseIpamConfig(request.config)
     const pod = podOf(request.env)
     const { env, config } = request
+    const ips = runtimeIps(env)
     const netnsIdentity = await requireForeignNamespace(env, this.#ports.namespaces)
     using deadline = deadlineAfter(addBudgetMs, signal)
     const limited = deadline.signal
@@ -81,7 +98,10 @@ export class IpamPlugin {
       // release of this very attachment that is still to be told.
       await this.#ports.journal.write(entry)
       try {
-        const answer = await this.#ports.allocator.allocate(await this.#requestOf(env, pod, ipam), limited)
+        const asked = { ...(await this.#requestOf(env, pod, ipam)), ...(ips.length === 0 ? {} : { ips }) }
+        const answer = await this.#ports.allocator.allocate(asked, limited)
+        const mac = answer.ips.find((ip) => ip.nic === env.ifName && ip.mac !== undefined)?.mac
+        if (mac !== undefined) this.#macs.set(keyOf(env), mac)
         return convertResult(toResult(env.ifName, answer), config.cniVersion)
       } catch (cause) {
         throw await undone(cause, () => this.#undo(entry, cause))
@@ -128,7 +148,13 @@ export class IpamPlugin {
     })
   }
 
+  /** The MAC address that was given to the interface with its addresses; undefined: any will do. */
+  macOf(id: { containerId: string; ifName: string }): string | undefined {
+    return this.#macs.get(keyOf(id))
+  }
+
   async #release(entry: JournalEntry): Promise<void> {
+    this.#macs.delete(keyOf(entry))
     const { clock, journal, logger } = this.#ports
     // While the controller is known to be away nobody waits for it: a spool of thousands is replayed in seconds.
     if (clock.nowMs() < this.#awayUntilMs) return this.#keepForLater(entry, undefined)
@@ -277,6 +303,27 @@ export class IpamPlugin {
       hint: 'repeat GC',
     })
   }
+}
+
+const keyOf = ({ containerId, ifName }: { containerId: string; ifName: string }): string =>
+  `${containerId} ${ifName}`
+
+/** Addresses that the runtime asks for: `IP` of CNI_ARGS, separated by commas. @throws {CniError} code 4 */
+function runtimeIps({ args }: AttachmentEnvironment): readonly string[] {
+  const texts = (args.get('IP') ?? '').split(',').filter((text) => text !== '')
+  return asCniCode(cniCodes.environment, 'environment', () => {
+    if (texts.length > maxRuntimeIps) {
+      const hint = 'ask for one address of each family'
+      throw new InvalidInputError(
+        'IP of CNI_ARGS',
+        texts.length,
+        `has more than ${maxRuntimeIps} addresses`,
+        hint,
+      )
+    }
+    for (const text of texts) parseAskedIp(text, 'IP of CNI_ARGS')
+    return texts
+  })
 }
 
 function asReleasing(entry: JournalEntry): JournalEntry {

@@ -238,6 +238,93 @@ void test('a status that conflicts is written again, five times; then ADD fails 
   kit.kube.conflicts = 0
 })
 
+const oneMac = '02:00:00:00:00:01'
+const macOf = (line: string | undefined) => /"runtimeConfig":\{"mac":"([^"]*)"/.exec(line ?? '')?.[1]
+const argsOf = (line: string | undefined) => line?.split(' ARGS:')[1] ?? ''
+
+void test('annotation mac goes to the first interface of our IPAM, or to the ones it names, both ways that plugins know', async () => {
+  nad('kube-system', 'base', { type: 'main', ipam: { type: 'spiderpool' }, capabilities: { mac: true } })
+  const first = pod('mac', { 'ipam.spidernet.io/mac': `"${oneMac.toUpperCase()}"`, ...networks('mv') })
+  assert.equal((await add(first)).exitCode, 0)
+  const [eth0, net1] = calls()
+  assert.equal(macOf(eth0), oneMac)
+  assert.match(argsOf(eth0), new RegExp(`;MAC=${oneMac}$`))
+  assert.deepEqual([macOf(net1), argsOf(net1).includes('MAC=')], [undefined, false])
+  await del(first)
+  writeFileSync(log(), '')
+  const named = pod('mac2', { 'ipam.spidernet.io/mac': `{"net1":"${oneMac}"}`, ...networks('mv') })
+  assert.equal((await add(named)).exitCode, 0)
+  assert.deepEqual(
+    calls().map((line) => [macOf(line), argsOf(line).includes(`;MAC=${oneMac}`)]),
+    // net1's plugin does not declare the capability: it gets the older way alone.
+    [
+      [undefined, false],
+      [undefined, true],
+    ],
+  )
+  await del(named)
+})
+
+void test('a MAC address that no interface can have, or that the selection contradicts, is code 7 before a plugin runs', async () => {
+  expectRefusal(
+    await add(pod('mac3', { 'ipam.spidernet.io/mac': '"03:00:00:00:00:01"' })),
+    7,
+    /no unicast MAC/,
+  )
+  nad('default', 'mv', { type: 'main', ipam: { type: 'spiderpool' }, capabilities: { mac: true } })
+  const twice = networks([{ name: 'mv', mac: '02:00:00:00:00:02' }])
+  const env = pod('mac4', { 'ipam.spidernet.io/mac': `{"net1":"${oneMac}"}`, ...twice })
+  expectRefusal(await add(env), 7, /ipam\.spidernet\.io\/mac, beside mac of k8s.*something else for net1/)
+  assert.deepEqual(calls(), [])
+})
+
+void test('a MAC address that the plugin did not give is given afterwards, or the pod is refused and nothing is left', async () => {
+  const made = '{"name":"\'"$CNI_IFNAME"\'","mac":"02:00:00:00:00:99","sandbox":"/s"}'
+  kit.script(
+    'fixed',
+    `[ "$CNI_COMMAND" = VERSION ] && { echo '${versions}'; exit 0; }
+answer=$("$(dirname "$0")/spiderpool") || { echo "$answer"; exit 1; }
+[ "$CNI_COMMAND" = ADD ] || exit 0
+printf '%s' '{"cniVersion":"1.0.0","interfaces":[${made}],"ips":[{"address":"10.6.0.20/24"}]}'`,
+  )
+  nad('kube-system', 'base', { type: 'fixed', ipam: { type: 'spiderpool' } })
+  const namespaces = kit.namespaces as PathNamespaces
+  const ofPod = pod('mac5', { 'ipam.spidernet.io/mac': oneMac })
+  const added = await add(ofPod)
+  assert.deepEqual(added.json['interfaces'], [{ name: 'eth0', mac: oneMac, sandbox: '/s' }], added.stdout)
+  assert.deepEqual(namespaces.macs, [`/netns/mac5 eth0 ${oneMac}`])
+  await del(ofPod)
+  kit.allocator.macs = { eth0: '02:00:00:00:00:07' } // one that came with the address
+  assert.equal((await add(pod('mac6'))).exitCode, 0)
+  assert.equal(namespaces.macs.at(-1), '/netns/mac6 eth0 02:00:00:00:00:07')
+  await del(pod('mac6'))
+  kit.allocator.macs = {}
+  namespaces.macRefusal = new Error('change link 7: EOPNOTSUPP')
+  expectRefusal(
+    await add(pod('mac7', { 'ipam.spidernet.io/mac': oneMac })),
+    2,
+    /Cannot give eth0 MAC.*EOPNOTSUPP/,
+  )
+  namespaces.macRefusal = undefined
+})
+
+void test('IP of CNI_ARGS reaches the allocator for the interface of the call alone; bad text is code 4', async () => {
+  kit.allocator.requests.length = 0
+  const env = pod('asks', networks([{ name: 'mv', ips: ['10.6.0.30/24'] }]))
+  const args = `${env['CNI_ARGS']};IP=10.6.0.40,fd00::40`
+  assert.equal((await add({ ...env, CNI_ARGS: args })).exitCode, 0)
+  assert.deepEqual(
+    kit.allocator.requests.map(({ ifName, ips }) => [ifName, ips]),
+    [
+      ['eth0', ['10.6.0.40', 'fd00::40']],
+      ['net1', ['10.6.0.30/24']],
+    ],
+  )
+  await del(env)
+  for (const bad of ['x', '10.6.0.9/33', '10.6.0.1-10.6.0.9'])
+    expectRefusal(await add({ ...env, CNI_ARGS: `${env['CNI_ARGS']};IP=${bad}` }), 4, /IP of CNI_ARGS/)
+})
+
 void test('default-route of one attachment takes the others their default route of that family', async () => {
   const env = pod('routes', networks([{ name: 'mv', 'default-route': ['10.6.0.9'] }]))
   const added = await add(env)

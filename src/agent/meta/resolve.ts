@@ -1,4 +1,4 @@
-import type { Pod } from '../../api/index.ts'
+import { annotationKeys, type Pod, parsePodMac } from '../../api/index.ts'
 import { InvalidInputError, type Logger } from '../../base/index.ts'
 import {
   type AttachmentEnvironment,
@@ -44,6 +44,7 @@ export interface ResolvePorts {
 
 // What kubelet passes down goes to the default network; these go to all (multi-network §2.4).
 const capabilitiesForAll = ['dns', 'aliases', 'cgroupPath']
+const argsOfOneInterface = ['IP', 'MAC']
 const ownIpam = 'spiderpool'
 
 /**
@@ -82,7 +83,31 @@ export async function resolveAttachments(
     await ports.runner.prepare(item.list, signal)
     resolved.push(item)
   }
-  return resolved
+  const mac = annotations[annotationKeys.mac]
+  return mac === undefined ? resolved : asCniCode(cniCodes.config, 'mac', () => withMac(resolved, mac))
+}
+
+/** Annotation `mac` is for the first interface that gets addresses from us, or for those that it names. */
+function withMac(resolved: readonly ResolvedAttachment[], text: string): readonly ResolvedAttachment[] {
+  const said = parsePodMac(text)
+  const first = resolved.find(({ list }) => usesOurIpam(list))
+  return resolved.map((item) => {
+    const mac = said.kind === 'named' ? said.values.get(item.ifName) : item === first ? said.value : undefined
+    if (mac === undefined) return item
+    const selected = item.capabilityArgs['mac']
+    if (selected !== undefined && selected !== mac) {
+      const field = `annotation ${annotationKeys.mac}, beside mac of ${networksAnnotation},`
+      const hint = 'write the same in both places, or in one of them alone'
+      throw new InvalidInputError(field, [mac, selected], `asks something else for ${item.ifName}`, hint)
+    }
+    const args = item.args.filter(([key]) => key !== 'MAC')
+    return {
+      ...item,
+      // Plugins without the capability know the older way, or the agent gives the address itself.
+      args: [...args, ['MAC', mac] as const],
+      capabilityArgs: { ...item.capabilityArgs, mac },
+    }
+  })
 }
 
 async function resolveOne(
@@ -108,11 +133,19 @@ async function resolveOne(
     name,
     isDefault,
     listText: list.text,
-    args: [...call.env.args, ...requestedArgs(selection)],
+    args: [...runtimeArgs(call.env, isDefault), ...requestedArgs(selection)],
     capabilityArgs: { ...Object.fromEntries(fromRuntime), ...requestedCapabilities(selection) },
     gateways: selection.defaultRoute ?? [],
     ...(selection.defaultRoute === undefined ? {} : { defaultRoute: selection.defaultRoute }),
   }
+}
+
+/** What the runtime asks for by address is for the interface that it names. */
+function runtimeArgs(
+  { args }: AttachmentEnvironment,
+  isDefault: boolean,
+): readonly (readonly [string, string])[] {
+  return [...args].filter(([key]) => isDefault || !argsOfOneInterface.includes(key))
 }
 
 /** The plugin list of a network, from its object or from the node's disk, with what the pod adds to it. */
@@ -151,6 +184,10 @@ export async function resolveList(
 
 function declaredCapabilities(list: NetworkList): ReadonlySet<string> {
   const declared = new Set(list.plugins.flatMap((plugin) => plugin.capabilities))
-  if (list.plugins.some((plugin) => plugin.ipamType === ownIpam)) declared.add('ips')
+  if (usesOurIpam(list)) declared.add('ips')
   return declared
+}
+
+function usesOurIpam({ plugins }: NetworkList): boolean {
+  return plugins.some(({ ipamType }) => ipamType === ownIpam)
 }

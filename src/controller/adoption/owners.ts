@@ -1,5 +1,6 @@
 import type { BlockOwner, Pod } from '../../api/index.ts'
-import { ownerOf, virtualMachineGroup } from '../allocator/owner.ts'
+import { ownerOf } from '../allocator/owner.ts'
+import { virtualMachineGroup } from '../allocator/sticky/machine.ts'
 import type { AllocatorWorld } from '../allocator/world.ts'
 import type { FoundClaim } from './found-claims.ts'
 

@@ -20,12 +20,15 @@ import {
   type Want,
 } from '../../ledger/index.ts'
 import type { NicAsk } from './pod-asks.ts'
+import { applyStickyPolicy, refusalOf, refuseSharedDrop } from './sticky/policy.ts'
 
 /** What the plan of one ADD is made of. */
 export interface PlanInput {
   readonly nic: string
   readonly containerId: string
   readonly isSticky: boolean
+  /** Set for a virtual machine: whether another pod of it goes on to use the address. */
+  readonly isShared?: ((address: OwnedAddress) => boolean) | undefined
   /** Selects the pools; called only when the owner's addresses do not answer the request already. */
   readonly select: () => Selection
   readonly pools: ReadonlyMap<string, SpiderIpPool>
@@ -35,13 +38,19 @@ export interface PlanInput {
 
 /**
  * A stateless pod keeps what it has for the NIC, whatever became of the pools (spec/ipam.md §10.4). A sticky owner keeps an
- * address if its pool is still selected and still has it, else gets another (§11). What is missing is taken.
+ * address if its pool is still selected and still has it, else gets another (§11); if the pool is selected and refuses the pod,
+ * the pool's own policy decides. A virtual machine keeps its addresses also when their pool is named no more (§12). What is
+ * missing is taken.
  * Of a NIC that asks for addresses only those are kept, unless this very sandbox has another one: it asks for others since.
  * An adopted address without a NIC goes to the NIC that may have it; one that another pod is recorded for is left to that one.
  * @throws {NoPoolError} when a family that is wanted or asked for has no pool
+ * @throws {StickyWaitError}, {StickyFailError} when the pool of a sticky owner's address says so
+ * @throws what `isShared` throws
  */
 export function planAdd(existing: readonly OwnedAddress[], input: PlanInput): AddPlan {
   const { nic, isSticky, containerId } = input
+  // Throws when an address has a user that was not looked at.
+  if (input.isShared !== undefined) existing.forEach(input.isShared)
   const isLeft = ({ entry }: OwnedAddress) =>
     (entry.nic === nic || entry.nic === '') && isContested(entry) && !isAttachedTo(entry, containerId)
   const left = existing.filter(isLeft)
@@ -64,15 +73,21 @@ export function planAdd(existing: readonly OwnedAddress[], input: PlanInput): Ad
       (address) =>
         nicOf(address) === one.nic &&
         versionOfIp(address.ip) === one.version &&
-        (one.nic !== nic || (isAsked(address) && (!isSticky || isUsable(address, one, input.pools)))),
+        (one.nic !== nic || (isAsked(address) && (!isSticky || isUsable(address, one, input)))),
     )
     if (usable !== undefined) kept.add(usable.ip)
     else wants.push(wantOf(one, input))
   }
   const named = [...nics].flatMap(([ip, name]) => (name === nic ? [ip] : []))
   // Without candidates nothing is judged: what was adopted for the NIC stays.
-  const dropped = candidates.length === 0 ? [] : held.filter((one) => nicOf(one) === nic && !kept.has(one.ip))
-  return { drop: [...dropped, ...left].map(({ ip }) => ip), wants, named }
+  // A machine loses an address only to another one, that its pool's policy lets it have instead.
+  const isReplaced = ({ ip }: OwnedAddress) =>
+    input.isShared === undefined || wants.some((want) => want.nic === nic && want.version === versionOfIp(ip))
+  const isDropped = (one: OwnedAddress) => nicOf(one) === nic && !kept.has(one.ip) && isReplaced(one)
+  const dropped = candidates.length === 0 ? [] : held.filter(isDropped)
+  const drop = [...dropped, ...left]
+  for (const one of drop) if (input.isShared?.(one) === true) refuseSharedDrop(one)
+  return { drop: drop.map(({ ip }) => ip), wants, named }
 }
 
 function wantOf(one: Candidates, { asks }: PlanInput): Want {
@@ -95,16 +110,19 @@ function requireAskedFamilies(candidates: readonly Candidates[], { nic, asks }: 
   }
 }
 
-/** The pools that may serve; none when they are gone and the pod brings an adopted address, which it keeps. */
+/** The pools that may serve; none when they are gone and the pod brings an adopted address, or that of a machine, which it keeps. */
 function candidatesFor(
   held: readonly OwnedAddress[],
-  { select, isSticky }: PlanInput,
+  { select, isSticky, isShared, nic }: PlanInput,
 ): readonly Candidates[] {
   try {
     return select().candidates
   } catch (error) {
-    const hasAdopted = !isSticky && held.some(({ entry }) => entry.nic === '')
-    if (hasAdopted && error instanceof NoPoolError) return []
+    const isMachine = isShared !== undefined
+    const hasOwn = held.some(
+      ({ entry }) => (entry.nic === '' && (!isSticky || isMachine)) || (entry.nic === nic && isMachine),
+    )
+    if (hasOwn && error instanceof NoPoolError) return []
     throw error
   }
 }
@@ -145,13 +163,22 @@ function twinsOf(mine: readonly OwnedAddress[]): readonly string[] {
   })
 }
 
-function isUsable(
-  { ip, entry }: OwnedAddress,
-  candidates: Candidates,
-  pools: ReadonlyMap<string, SpiderIpPool>,
-): boolean {
-  const pool = pools.get(entry.pool)
-  if (pool === undefined || !mayKeep(candidates, entry.pool)) return false
+/** Whether a sticky owner keeps the address for another pod of it. @throws as {@link planAdd} */
+function isUsable(address: OwnedAddress, candidates: Candidates, input: PlanInput): boolean {
+  const { ip, entry } = address
+  // What this very sandbox was answered with stays so.
+  if (isAttachedTo(entry, input.containerId)) return true
+  const pool = input.pools.get(entry.pool)
+  const refusal = refusalOf(candidates, entry.pool)
+  if (pool !== undefined && refusal !== undefined) {
+    applyStickyPolicy(address, pool, refusal, input.isShared?.(address) ?? false)
+    return false
+  }
+  if (input.isShared !== undefined) return true
+  return pool !== undefined && mayKeep(candidates, entry.pool) && hasAddress(pool, ip)
+}
+
+function hasAddress(pool: SpiderIpPool, ip: string): boolean {
   try {
     return totalSetOf(pool).has(parseIp(ip))
   } catch (error) {

@@ -2,16 +2,18 @@ import {
   type AllocateRequest,
   type AllocateResponse,
   annotationKeys,
-  type BlockOwner,
   type CheckRequest,
+  type EntryGrant,
   type Pod,
   type ReleaseRequest,
 } from '../../api/index.ts'
 import { deadlineAfter, InvalidInputError, OperationError } from '../../base/index.ts'
 import {
+  type AddPlan,
   AddressRefusedError,
   claimsOf,
   MacTakenError,
+  type NewGrant,
   NoPoolError,
   type OwnedAddress,
   PoolFullError,
@@ -21,7 +23,7 @@ import {
 } from '../../ledger/index.ts'
 import { planAdd, podRoutesOf } from './add-plan.ts'
 import { gatherSelection } from './gather-selection.ts'
-import { provenOwnerOf } from './owner.ts'
+import { provenRecordOf } from './owner.ts'
 import { asksOf, type NicAsk, positionOf } from './pod-asks.ts'
 import { PodGrants } from './pod-grants.ts'
 import { readOwnPod } from './pod-identity.ts'
@@ -29,6 +31,9 @@ import type { AllocatorPorts } from './ports.ts'
 import { Releases } from './releases.ts'
 import { reportAddition } from './report-addition.ts'
 import { responseOf } from './response.ts'
+import type { PodRecord } from './sticky/machine.ts'
+import { replacementText, StickyFailError, StickyWaitError } from './sticky/policy.ts'
+import { MachineInUseError, type MachineSharing, observeSharing } from './sticky/sharing.ts'
 
 /** Answers agents. `node` is the caller's, from its token. */
 export interface Allocator {
@@ -42,7 +47,10 @@ export interface Allocator {
 
 const budgetCapMs = 100_000
 // Failures that the pod's author or an operator can do something about.
-const forPeople = [NoPoolError, PoolFullError, AddressRefusedError, MacTakenError, InvalidInputError]
+const forPeople = [
+  ...[NoPoolError, PoolFullError, AddressRefusedError, MacTakenError, InvalidInputError],
+  ...[MachineInUseError, StickyWaitError, StickyFailError],
+]
 
 export function createAllocator(ports: AllocatorPorts): Allocator {
   return new LedgerAllocator(ports)
@@ -86,8 +94,9 @@ class LedgerAllocator implements Allocator {
     signal: AbortSignal,
   ): Promise<AllocateResponse> {
     const { ledger, world } = this.#ports
-    const { namespace = '', name, uid = '' } = pod.metadata
-    const owner = await provenOwnerOf(pod, world, signal)
+    const record = await provenRecordOf(pod, world, signal)
+    const { owner, key } = record
+    const sharing = await observeSharing(pod, record, this.#ports, signal)
     const input = await gatherSelection(world, { pod, node }, request, signal)
     const podRoutes = podRoutesOf(pod.metadata.annotations?.[annotationKeys.routes])
     let selection: Selection | undefined
@@ -95,43 +104,41 @@ class LedgerAllocator implements Allocator {
       selection ??= selectPools(input)
       return selection
     }
-    const asks = await this.#asksOf(pod, owner, request, signal)
+    const asks = await this.#asksOf(pod, record, request, signal)
     const grants = new PodGrants({ pod, podRoutes, selection: () => selection, asks, pools: input.pools })
+    const isAlone = (one: OwnedAddress): boolean => sharing?.isShared(one) !== true
     let existing: readonly OwnedAddress[] = []
+    let plan: AddPlan = { drop: [], wants: [] }
     const answer = await ledger.add(
       {
-        owner,
-        pod: `${namespace}/${name}`,
-        podUid: uid,
+        ...holderOf(pod, record, sharing),
         node,
         containerId: request.containerId,
         nic: request.ifName,
         reserved: reservedOf(world.reservedIps()),
         plan: (held) => {
           existing = held
-          const plan = planAdd(held, {
+          plan = planAdd(held, {
             nic: request.ifName,
             containerId: request.containerId,
             isSticky: owner.kind === 'sticky',
+            isShared: sharing?.isShared,
             select,
             pools: input.pools,
             asks,
           })
-          return { ...plan, renewed: grants.renewed(held, plan) }
+          return { ...plan, renewed: grants.renewed(held.filter(isAlone), plan) }
         },
         grant: (chosen, earlier) => {
-          const { nic } = chosen.want
-          const others = [
-            ...existing.filter(({ entry }) => entry.nic !== nic).map(({ entry }) => entry.grant),
-            ...earlier.filter((one) => one.chosen.want.nic !== nic).map(({ grant }) => grant),
-          ]
-          return grants.of(chosen, others)
+          return grants.of(chosen, grantsBeside(chosen.want.nic, existing, earlier))
         },
       },
       signal,
     )
-    await this.#withdrawClaims(`${namespace}/${name}`, uid, signal)
-    reportAddition(this.#ports, { pod, request }, answer, {
+    await this.#withdrawClaims(key, pod.metadata.uid ?? '', signal)
+    const dropped = existing.filter(({ ip }) => plan.drop.includes(ip))
+    reportAddition(this.#ports, { pod, request, key }, answer, {
+      replaced: dropped.flatMap((one) => replacementText(one, selection)),
       warnings: selection?.warnings ?? [],
       podRoutes,
       nics: input.nics,
@@ -141,12 +148,12 @@ class LedgerAllocator implements Allocator {
 
   async #asksOf(
     pod: Pod,
-    owner: BlockOwner,
+    { owner, key }: PodRecord,
     request: AllocateRequest,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, NicAsk>> {
     const { ledger, world } = this.#ports
-    const { namespace = '', name, annotations = {} } = pod.metadata
+    const { annotations = {} } = pod.metadata
     const hasList = annotations[annotationKeys.ips] !== undefined
     const position = hasList ? await positionOf(pod, owner, world, signal) : undefined
     return asksOf({
@@ -154,7 +161,7 @@ class LedgerAllocator implements Allocator {
       networks: world.networksOf(pod),
       nic: request.ifName,
       runtimeIps: request.ips ?? [],
-      heldNics: new Set(ledger.ofPod(`${namespace}/${name}`).map(({ entry }) => entry.nic)),
+      heldNics: new Set(ledger.ofPod(key).map(({ entry }) => entry.nic)),
       ...(position === undefined ? {} : { position }),
     })
   }
@@ -166,5 +173,29 @@ class LedgerAllocator implements Allocator {
       const claim = claimsOf(entry).find(({ podUid }) => podUid === uid)
       if (claim !== undefined) await ledger.withdraw(ip, claim, signal)
     }
+  }
+}
+
+/** What other NICs of the pod have. */
+function grantsBeside(
+  nic: string,
+  existing: readonly OwnedAddress[],
+  earlier: readonly NewGrant[],
+): readonly EntryGrant[] {
+  return [
+    ...existing.filter(({ entry }) => entry.nic !== nic).map(({ entry }) => entry.grant),
+    ...earlier.filter((one) => one.chosen.want.nic !== nic).map(({ grant }) => grant),
+  ]
+}
+
+/** Whose an address becomes, and who may use it beside the pod. */
+function holderOf(pod: Pod, { owner, key, adoptedOwner }: PodRecord, sharing: MachineSharing | undefined) {
+  const { name, uid = '' } = pod.metadata
+  return {
+    owner,
+    pod: key,
+    podUid: uid,
+    ...(adoptedOwner === undefined ? {} : { podName: name, adoptedOwner }),
+    ...(sharing === undefined ? {} : { sharing: sharing.of }),
   }
 }

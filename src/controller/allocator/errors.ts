@@ -22,6 +22,9 @@ export class NotReadyError extends OperationError {
 // CNI error codes (spec/cni.md §4) and the stable first word of `details`.
 const failures: Readonly<Record<string, { readonly code: number; readonly prefix: string }>> = {
   POOL_FULL: { code: 100, prefix: 'pool-exhausted' },
+  STICKY_FAIL: { code: 101, prefix: 'sticky-address' },
+  STICKY_WAIT: { code: 11, prefix: 'sticky-address' },
+  MACHINE_IN_USE: { code: 11, prefix: 'in-use' },
   NO_POOL: { code: 101, prefix: 'no-candidate-pool' },
   ADDRESS_REFUSED: { code: 102, prefix: 'address-refused' },
   MAC_TAKEN: { code: 102, prefix: 'mac-taken' },

@@ -11,6 +11,7 @@ import {
   resources,
   type TopOwner,
 } from '../../api/index.ts'
+import { isMachineEntry, isMachineValid, type PodRecord, provenMachineOf } from './sticky/machine.ts'
 import type { AllocatorWorld } from './world.ts'
 
 /**
@@ -31,7 +32,7 @@ export function ownerOf(pod: Pod, isStatefulSetSticky: boolean): BlockOwner {
  * As {@link ownerOf}, but the workload is read afresh: who makes a pod writes its owner references at will, and one that
  * names a uid of another workload, or of another namespace, must not lead to that one's addresses.
  */
-export async function provenOwnerOf(
+async function provenOwnerOf(
   pod: Pod,
   world: Pick<AllocatorWorld, 'readWorkload' | 'isStatefulSetSticky'>,
   signal: AbortSignal,
@@ -61,6 +62,18 @@ export async function provenTopOwnerOf(
   return above?.metadata.uid === top.uid ? top : undefined
 }
 
+/** As {@link provenOwnerOf}, of the launcher pods of virtual machines too, and under which name the addresses are recorded. */
+export async function provenRecordOf(
+  pod: Pod,
+  world: Pick<AllocatorWorld, 'readWorkload' | 'isStatefulSetSticky' | 'isMachineSticky'>,
+  signal: AbortSignal,
+): Promise<PodRecord> {
+  const machine = await provenMachineOf(pod, world, signal)
+  if (machine !== undefined) return machine
+  const { namespace = '', name } = pod.metadata
+  return { owner: await provenOwnerOf(pod, world, signal), key: `${namespace}/${name}` }
+}
+
 /** The ordinal in a replica's name, `web-3`; undefined when it is no replica of that workload. */
 function ordinalOf(pod: string, workload: string): string | undefined {
   if (!pod.startsWith(`${workload}-`)) return undefined
@@ -70,19 +83,18 @@ function ordinalOf(pod: string, workload: string): string | undefined {
 
 /**
  * True while the replica belongs to its workload, which then keeps the addresses for the next pod: the StatefulSet exists
- * with the same uid, and the ordinal is one of those it runs (spec/ipam.md §11). Reads the workload afresh.
+ * with the same uid, and the ordinal is one of those it runs (spec/ipam.md §11); of a machine see {@link isMachineValid}.
+ * Reads the workload afresh.
  */
 export async function isReplicaValid(
   entry: BlockEntry,
-  world: Pick<AllocatorWorld, 'readWorkload' | 'isStatefulSetSticky'>,
+  world: Pick<AllocatorWorld, 'readWorkload' | 'isStatefulSetSticky' | 'isMachineSticky'>,
   signal: AbortSignal,
 ): Promise<boolean> {
   const { owner, pod } = entry
   const claim = claimOfOwner(owner)
   if (claim !== undefined) return isClaimValid(claim, world, signal)
-  if (owner.kind === 'sticky' && owner.group === virtualMachineGroup) {
-    return isVirtualMachineValid(pod, world, signal)
-  }
+  if (isMachineEntry(entry)) return isMachineValid(entry, world, signal)
   if (owner.kind !== 'sticky' || !world.isStatefulSetSticky) return false
   if (owner.group !== 'apps' || owner.ownerKind !== 'StatefulSet') return false
   const [namespace = ''] = pod.split('/')
@@ -93,24 +105,6 @@ export async function isReplicaValid(
   const first = workload.spec?.ordinals?.start ?? 0
   const ordinal = Number(owner.replica)
   return first <= ordinal && ordinal < first + (workload.spec?.replicas ?? 1)
-}
-
-/** Group of virtual machines; addresses of theirs that another allocator gave are kept by name (spec/ipam.md §12). */
-export const virtualMachineGroup = 'kubevirt.io'
-
-/** A machine that is stopped keeps its addresses; one that is deleted loses them. Reads it afresh. */
-async function isVirtualMachineValid(
-  machine: string,
-  world: Pick<AllocatorWorld, 'readWorkload'>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const [namespace = '', name = ''] = machine.split('/')
-  const apiVersion = `${virtualMachineGroup}/v1`
-  const read = async (kind: 'VirtualMachineInstance' | 'VirtualMachine'): Promise<boolean> => {
-    const found = await world.readWorkload({ apiVersion, kind, namespace, name, uid: '' }, signal)
-    return found !== undefined && found.metadata.deletionTimestamp === undefined
-  }
-  return (await read('VirtualMachineInstance')) || (await read('VirtualMachine'))
 }
 
 /** A claim keeps its addresses until it is deleted, also while it is being deleted and a pod uses them: then they go with that pod. */

@@ -6,6 +6,7 @@ import { NotRecordedError } from './errors.ts'
 import { isReplicaValid } from './owner.ts'
 import { entryNode, requireNode } from './pod-identity.ts'
 import type { AllocatorPorts } from './ports.ts'
+import { isMachineEntry, readUser, userOf } from './sticky/machine.ts'
 
 /** What becomes of the addresses of a sandbox that ended. */
 interface Outlook {
@@ -119,6 +120,7 @@ export class Releases {
     const { world, logger } = this.#ports
     const [namespace = '', name = ''] = entry.pod.split('/')
     try {
+      if (isMachineEntry(entry)) return await this.#machineOutlookOf(entry, caller, signal)
       const pod = await world.readPod(namespace, name, signal)
       const same = pod?.metadata.uid === entry.podUid ? pod : undefined
       if (entry.adopted !== undefined && same !== undefined) {
@@ -138,6 +140,23 @@ export class Releases {
       logger.warn('pod cannot be read, its addresses are only detached', { pod: entry.pod, err: error })
       return { isOver: false }
     }
+  }
+
+  /** As {@link #outlookOf} for the launcher pod of a virtual machine: the entry bears the machine's name. */
+  async #machineOutlookOf(
+    entry: OwnedAddress['entry'],
+    { containerId, node }: Pick<SandboxNic, 'node' | 'containerId'>,
+    signal: AbortSignal,
+  ): Promise<Outlook> {
+    const { world } = this.#ports
+    const own = attachmentsOf(entry).find((one) => one.containerId === containerId && one.node === node)
+    // Another sandbox uses the address, or may: this one alone is over.
+    if (own === undefined || attachmentsOf(entry).length > 1 || entry.adopted !== undefined)
+      return { isOver: false }
+    const pod = await readUser(userOf(own), entry, world, signal)
+    if (pod !== undefined && isAlive(pod)) return { isOver: false }
+    if (await isReplicaValid(entry, world, signal)) return { isOver: true }
+    return { isOver: true, why: 'the virtual machine is deleted, and its pod ends' }
   }
 
   /** With the owner's addresses that no sandbox uses: taken beforehand for NICs that were never added. */

@@ -6,16 +6,17 @@ import type { AllocatorPorts } from './ports.ts'
 /** Tells the log and the pod's Events what an ADD got. */
 export function reportAddition(
   { logger, events, ledger }: Pick<AllocatorPorts, 'logger' | 'events' | 'ledger'>,
-  { pod, request }: { readonly pod: Pod; readonly request: AllocateRequest },
+  { pod, request, key }: { readonly pod: Pod; readonly request: AllocateRequest; readonly key: string },
   { addresses, created, hurried }: AddAnswer,
   found: {
     readonly warnings: readonly string[]
     readonly podRoutes: readonly PodRoute[]
     readonly nics: readonly string[]
+    /** What is to be told of the addresses of a sticky owner that were replaced. */
+    readonly replaced: readonly string[]
   },
 ): void {
-  const { namespace = '', name, uid = '' } = pod.metadata
-  const key = `${namespace}/${name}`
+  const { uid = '' } = pod.metadata
   logger.info('addresses allocated', {
     pod: key,
     uid,
@@ -25,6 +26,7 @@ export function reportAddition(
     created: created.map(({ ip }) => ip),
   })
   for (const warning of found.warnings) events.podEvent(pod, 'Warning', 'PoolIgnored', warning)
+  for (const message of found.replaced) events.podEvent(pod, 'Warning', 'StickyAddressReplaced', message)
   for (const { ip, restedMs, isNamed } of hurried) {
     const why = isNamed ? 'it was asked for' : 'nothing else was free'
     const message = `address ${ip} was released only ${Math.round(restedMs / 1000)} s ago: ${why}`

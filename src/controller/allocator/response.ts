@@ -1,5 +1,5 @@
 import { type AllocateResponse, joinDns, type Route } from '../../api/index.ts'
-import { addressText, type OwnedAddress, routesOf } from '../../ledger/index.ts'
+import { addressText, attachmentsOf, type OwnedAddress, routesOf } from '../../ledger/index.ts'
 
 /**
  * What an ADD of the NIC is answered with: addresses as given, routes sorted, IPv4 before IPv6; DNS settings of all addresses
@@ -23,9 +23,15 @@ export function responseOf(nic: string, addresses: readonly OwnedAddress[]): All
         vlan,
         ...(mac === undefined ? {} : { mac }),
         ...(metadata === undefined ? {} : { metadata }),
+        ...(isShared(address) ? { isProbeOff: true } : {}),
       }
     }),
     routes: routes.sort((a, b) => (order(a) < order(b) ? -1 : 1)),
     ...(dns === undefined ? {} : { dns }),
   }
+}
+
+/** The other side of a live migration answers for the address; of one that was adopted nobody knows the sandbox. */
+function isShared({ entry }: OwnedAddress): boolean {
+  return attachmentsOf(entry).length > 1 || entry.adopted !== undefined
 }

@@ -10,8 +10,9 @@ import {
 import type { Logger } from '../../base/index.ts'
 import type { EventRecorder, KubeApi, ObjectRef } from '../../kube/index.ts'
 import { claimsOf, type Ledger } from '../../ledger/index.ts'
-import { planReclaim } from './plan-reclaim.ts'
-import { findingOf } from './reclaimer.ts'
+import { isMachineEntry } from '../allocator/sticky/machine.ts'
+import { machineFinding } from './machine-finding.ts'
+import { findingOf, planReclaim } from './plan-reclaim.ts'
 
 /** How often a contested address is looked at again; the Event is repeated with it. */
 const recheckMs = 60_000
@@ -19,7 +20,7 @@ const recheckMs = 60_000
 const ownerRecheckMs = 2_000
 
 export interface ClaimResolverPorts {
-  readonly api: Pick<KubeApi, 'get'>
+  readonly api: Pick<KubeApi, 'get' | 'listAll'>
   readonly ledger: Pick<Ledger, 'entry' | 'withdraw'>
   readonly events: EventRecorder
   readonly logger: Logger
@@ -65,7 +66,10 @@ export class ClaimResolver {
     const [namespace = '', name = ''] = holder.pod.split('/')
     const cached = this.#ports.findPod({ namespace, name })
     if (cached?.metadata.uid === holder.podUid && isAlive(cached)) return true
-    const pod = findingOf(await this.#ports.api.get<Pod>(resources.pod, { namespace, name }, signal))
+    const { api } = this.#ports
+    const pod = isMachineEntry(holder)
+      ? await machineFinding(holder, api, signal)
+      : findingOf(await api.get<Pod>(resources.pod, { namespace, name }, signal))
     const isReplicaValid =
       holder.owner.kind === 'sticky' && (await this.#ports.isReplicaValid(holder, signal))
     return planReclaim({ entry: holder, pod, isReplicaValid, sandboxes: [] }).kind !== 'free'

@@ -1,4 +1,4 @@
-import { type BlockEntry, claimOfOwner } from '../../api/index.ts'
+import { type BlockEntry, claimOfOwner, isAlive, type Pod } from '../../api/index.ts'
 
 /** What a fresh read of the API server said of the pod that an entry names. */
 export type PodFinding =
@@ -58,4 +58,12 @@ function whyDead(entry: BlockEntry, pod: PodFinding): string {
   if (pod.kind === 'gone') return 'pod is gone'
   if (pod.uid !== entry.podUid) return `pod has another uid ${pod.uid}`
   return 'pod is terminating or finished'
+}
+
+/** What a fresh read of a pod says. */
+export function findingOf(pod: Pod | undefined): PodFinding {
+  if (pod === undefined) return { kind: 'gone' }
+  const uid = pod.metadata.uid ?? ''
+  const hasFinished = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
+  return isAlive(pod) ? { kind: 'alive', uid } : { kind: 'dead', uid, hasFinished }
 }

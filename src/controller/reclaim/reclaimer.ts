@@ -2,8 +2,17 @@ import { isAlive, type Node, type Pod, resources } from '../../api/index.ts'
 import type { Clock, Logger } from '../../base/index.ts'
 import { findByName, type KubeApi, type ObjectRef } from '../../kube/index.ts'
 import { attachmentsOf, type Ledger, type OwnedAddress } from '../../ledger/index.ts'
+import { isMachineEntry, readUser, userOf, usersOf } from '../allocator/sticky/machine.ts'
+import { podReaders } from '../allocator/sticky/pod-readers.ts'
+import { isOver, machineFinding } from './machine-finding.ts'
 import type { NodeReports } from './node-reports.ts'
-import { type PodFinding, planReclaim, type SandboxEvidence, type Verdict } from './plan-reclaim.ts'
+import {
+  findingOf,
+  type PodFinding,
+  planReclaim,
+  type SandboxEvidence,
+  type Verdict,
+} from './plan-reclaim.ts'
 
 /** How long a nominated pod waits before its evidence is looked at again: in memory, as long as there is none. */
 const recheckMs = 5_000
@@ -12,7 +21,7 @@ const outOfServiceTaint = 'node.kubernetes.io/out-of-service'
 
 export interface ReclaimerPorts {
   readonly api: KubeApi
-  readonly ledger: Pick<Ledger, 'all' | 'ofPod' | 'free' | 'vacate'>
+  readonly ledger: Pick<Ledger, 'all' | 'ofPod' | 'free' | 'vacate' | 'detach'>
   readonly reports: NodeReports
   readonly clock: Clock
   readonly logger: Logger
@@ -60,11 +69,22 @@ export class Reclaimer {
     return [...(this.#awaited.get(node) ?? [])]
   }
 
-  #isNominated({ pod: podKey, podUid }: OwnedAddress['entry']): boolean {
+  #isNominated(entry: OwnedAddress['entry']): boolean {
+    const { pod: podKey, podUid } = entry
     // A claim keeps it for a pod to come: whether it still does is the claim's reconciler's to see.
     if (podKey === '') return false
-    const pod = this.#ports.findPod(refOf(podKey))
-    return pod === undefined || pod.metadata.uid !== podUid || !isAlive(pod)
+    if (!isMachineEntry(entry)) return this.#isNominatedPod(refOf(podKey), podUid)
+    const { namespace } = refOf(podKey)
+    const users = usersOf(entry)
+    return (
+      users.length === 0 ||
+      users.some(({ name, uid }) => name === undefined || this.#isNominatedPod({ namespace, name }, uid))
+    )
+  }
+
+  #isNominatedPod(ref: ObjectRef, uid: string): boolean {
+    const pod = this.#ports.findPod(ref)
+    return pod === undefined || pod.metadata.uid !== uid || !isAlive(pod)
   }
 
   /**
@@ -81,16 +101,18 @@ export class Reclaimer {
     const judged: (readonly [OwnedAddress, readonly SandboxEvidence[]])[] = []
     for (const address of held) {
       const sandboxes = await this.#evidenceOn(address, since.get(markOf(address)) ?? Infinity, signal)
+      // What is left of the entry is looked at anew.
+      if (await this.#detachDead(address, sandboxes, signal)) return this.reconcile(podKey, signal)
       // Nothing is read for what cannot be freed yet: a node that is away for hours must not cost a read every few seconds.
       if (sandboxes.every((evidence) => evidence === 'gone')) judged.push([address, sandboxes])
     }
     let isWaiting = judged.length < held.length
     if (judged.length > 0) {
-      const pod = await this.#readPod(podKey, signal)
+      const readPod = once(() => this.#readPod(podKey, signal))
       const guilty: { readonly address: OwnedAddress; readonly why: string }[] = []
       const left: OwnedAddress[] = []
       for (const [address, sandboxes] of judged) {
-        const verdict = await this.#judge(address, { pod, sandboxes }, signal)
+        const verdict = await this.#judge(address, { readPod, sandboxes }, signal)
         if (verdict.kind === 'wait') isWaiting = true
         if (verdict.kind === 'free') guilty.push({ address, why: verdict.why })
         if (verdict.kind === 'vacate') left.push(address)
@@ -141,6 +163,37 @@ export class Reclaimer {
     }
   }
 
+  /**
+   * A virtual machine outlives its pods: the sandbox of one that went without a DEL is taken off the entry, so that the one
+   * that a migration left is the active one. @returns true when one was
+   */
+  async #detachDead(
+    { ip, entry }: OwnedAddress,
+    sandboxes: readonly SandboxEvidence[],
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (!isMachineEntry(entry)) return false
+    const { ledger, api, logger } = this.#ports
+    let isDetached = false
+    for (const [index, attachment] of attachmentsOf(entry).entries()) {
+      if (sandboxes[index] !== 'gone') continue
+      if (!isOver(await readUser(userOf(attachment), entry, podReaders(api), signal))) continue
+      const { containerId, node, podName, podUid } = attachment
+      const detached = await ledger.detach({ containerId, node, ifName: entry.nic }, signal)
+      if (detached.length === 0) continue
+      isDetached = true
+      logger.info('dead sandbox detached', {
+        ip,
+        machine: entry.pod,
+        pod: podName,
+        uid: podUid,
+        node,
+        containerId,
+      })
+    }
+    return isDetached
+  }
+
   async #free(
     guilty: readonly { readonly address: OwnedAddress; readonly why: string }[],
     signal: AbortSignal,
@@ -165,11 +218,17 @@ export class Reclaimer {
 
   async #judge(
     { entry }: OwnedAddress,
-    found: { readonly pod: PodFinding; readonly sandboxes: readonly SandboxEvidence[] },
+    found: { readPod(): Promise<PodFinding>; readonly sandboxes: readonly SandboxEvidence[] },
     signal: AbortSignal,
   ): Promise<Verdict> {
+    const { sandboxes, readPod } = found
     const isReplicaValid = entry.owner.kind === 'sticky' && (await this.#ports.isReplicaValid(entry, signal))
-    return planReclaim({ entry, isReplicaValid, ...found })
+    const isMachine = isMachineEntry(entry)
+    // The pods of a machine that exists say nothing more.
+    if (isMachine && isReplicaValid)
+      return planReclaim({ entry, isReplicaValid, sandboxes, pod: { kind: 'gone' } })
+    const pod = isMachine ? await machineFinding(entry, this.#ports.api, signal) : await readPod()
+    return planReclaim({ entry, isReplicaValid, sandboxes, pod })
   }
 
   /** A node whose object was removed, or that is marked out of service, is declared dead by an administrator or the cloud. */
@@ -183,14 +242,6 @@ function isDeclaredDead(node: Node | undefined): boolean {
   return node?.spec?.taints?.some(({ key }) => key === outOfServiceTaint) ?? node === undefined
 }
 
-/** What a fresh read of a pod says. */
-export function findingOf(pod: Pod | undefined): PodFinding {
-  if (pod === undefined) return { kind: 'gone' }
-  const uid = pod.metadata.uid ?? ''
-  const hasFinished = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
-  return isAlive(pod) ? { kind: 'alive', uid } : { kind: 'dead', uid, hasFinished }
-}
-
 /** One allocation of an address, with the sandboxes that use it. */
 function markOf({ ip, entry }: OwnedAddress): string {
   return [ip, entry.podUid, ...attachmentsOf(entry).map(({ containerId }) => containerId)].join(' ')
@@ -199,4 +250,13 @@ function markOf({ ip, entry }: OwnedAddress): string {
 function refOf(podKey: string): { readonly namespace: string; readonly name: string } {
   const [namespace = '', name = ''] = podKey.split('/')
   return { namespace, name }
+}
+
+/** Does the work when it is asked for first. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let done: Promise<T> | undefined
+  return () => {
+    done ??= work()
+    return done
+  }
 }

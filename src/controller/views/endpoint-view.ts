@@ -11,6 +11,7 @@ import {
 import type { Logger } from '../../base/index.ts'
 import { ApiError, type KubeApi, type ObjectRef } from '../../kube/index.ts'
 import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
+import { isMachineEntry } from '../allocator/sticky/machine.ts'
 import { type EndpointOwner, isOfWorkload, planCurrent, planEndpoint } from './plan-endpoint.ts'
 import { endpointDigest, isOurEndpoint } from './view-marks.ts'
 
@@ -232,11 +233,15 @@ function shownOf(held: readonly OwnedAddress[], pod: Pod | undefined): readonly 
   const ofPod = held.filter(({ entry }) => entry.podUid === pod?.metadata.uid)
   if (ofPod.length > 0) return ofPod
   const newest = others.reduce((best, one) => (one.entry.since > best.entry.since ? one : best), first)
+  // The NICs of a machine may be of two of its pods, while one takes over from the other.
+  if (isMachineEntry(newest.entry)) return held.filter(({ entry }) => isMachineEntry(entry))
   return held.filter(({ entry }) => entry.podUid === newest.entry.podUid)
 }
 
 function ownerOfEntry(held: readonly OwnedAddress[]): EndpointOwner {
   const entry = held.map((one) => one.entry).find(({ owner }) => claimOfOwner(owner) === undefined)
+  if (entry !== undefined && isMachineEntry(entry))
+    return { kind: 'VirtualMachineInstance', name: entry.pod.split('/')[1] ?? '' }
   if (entry?.owner.kind === 'sticky') return { kind: entry.owner.ownerKind, name: entry.owner.name }
   return { kind: 'Pod', name: held[0]?.entry.pod.split('/')[1] ?? '' }
 }
