@@ -30,6 +30,8 @@ interface RunOptions {
 
 /** In a test that needs a lab, but mostly waits for deadlines: another file may run beside it. */
 const waitsMark = '// mostly waits'
+/** A file that has this line only waits, and takes no part of the machine. */
+const idleMark = '\n// only waits\n'
 const fileBudgetMs = 600_000
 const slowFileSeconds = 5 // what takes longer is said: the whole has a budget
 const elsewhere = /^only on (embedded|real): /
@@ -75,7 +77,7 @@ async function reachesServer(file: string, seen: Set<string>): Promise<boolean> 
 
 /**
  * Runs integration tests: first those without a lab or that mostly wait, two files at a time, then the others one by one. A lab has
- * many processes, and what its tests measure and wait for takes the whole machine.
+ * many processes, and what its tests measure and wait for takes the whole machine. What only waits runs beside the first ones.
  * @param options of each of the two parts; its `concurrency` is decided here
  */
 export async function runIntegrationTests(
@@ -84,14 +86,19 @@ export async function runIntegrationTests(
   options: Omit<RunOptions, 'concurrency'>,
 ): Promise<Outcome> {
   const alone = new Set<string>()
+  const idle = new Set<string>()
   for (const file of files) {
     const text = await readFile(file, 'utf8')
-    if (/lab-harness\.ts'|quickstart\.ts'/.test(text) && !text.includes(waitsMark)) alone.add(file)
+    if (text.includes(idleMark)) idle.add(file)
+    else if (/lab-harness\.ts'|quickstart\.ts'/.test(text) && !text.includes(waitsMark)) alone.add(file)
   }
-  const first = files.filter((file) => !alone.has(file))
-  const together = await runTwice(`${name}, without labs`, first, { ...options, concurrency: 2 })
+  const first = files.filter((file) => !alone.has(file) && !idle.has(file))
+  const [together, waiting] = await Promise.all([
+    runTwice(`${name}, without labs`, first, { ...options, concurrency: 2 }),
+    runTwice(`${name}, beside them`, [...idle], { ...options, concurrency: 1 }),
+  ])
   const others = await runTwice(`${name}, in labs`, [...alone], { ...options, concurrency: 1 })
-  return joined(together, others)
+  return joined(joined(together, waiting), others)
 }
 
 function joined(one: Outcome, other: Outcome): Outcome {

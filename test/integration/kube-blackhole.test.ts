@@ -1,5 +1,6 @@
 // A watch whose packets vanish, both ways and without a reset, must be found out and replaced in under 60 s, whether it
 // was idle or busy; a healthy idle one must be left alone. Real kernels: two namespaces, a veth, and nftables drops.
+// only waits
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
