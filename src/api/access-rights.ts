@@ -73,6 +73,7 @@ const controller: AccessRights = {
     // What a pod belongs to.
     may(['get'], resources.replicaSet),
     may(['get'], resources.statefulSet),
+    may(['get'], resources.daemonSet),
     may(['get'], resources.job),
     may(['get'], resources.virtualMachine),
     may(['get'], resources.virtualMachineInstance),

@@ -5,9 +5,10 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { parseIp } from '../../src/address/index.ts'
-import { annotationKeys, applicationKeys, labelKeys, resources } from '../../src/api/index.ts'
+import { annotationKeys, applicationKeys, labelKeys, type Pod, resources } from '../../src/api/index.ts'
 import { openNetlink } from '../../src/netlink/index.ts'
 import { IpamRig } from '../support/ipam-rig.ts'
+import { eventually } from '../support/workload-kit.ts'
 
 let rig: IpamRig
 before(async () => {
@@ -45,38 +46,44 @@ void test('a confinement that cannot be read lets no pod of the namespace have a
   assert.match(refused.details, /\(reason: annotation-confined-to-ippools\)$/)
 })
 
-void test('a pool of one application is for its pods, and for nobody who says that he is one', async () => {
-  const labels = { [labelKeys.ownerApplicationName]: 'web' }
-  const matchLabels = {
-    [applicationKeys.group]: 'apps',
-    [applicationKeys.version]: 'v1',
-    [applicationKeys.kind]: 'DaemonSet',
-    [applicationKeys.namespace]: 'default',
-    [applicationKeys.name]: 'web',
-  }
-  const spec = { subnet: '10.4.0.0/16', ips: ['10.4.0.1-10.4.0.9'], podAffinity: { matchLabels } }
-  await rig.create(resources.ipPool, 'auto4-web', { metadata: { labels }, spec })
-  await rig.poolHolds('auto4-web', ({ status }) => status?.totalIPCount !== undefined)
-  const template = {
-    metadata: { labels: { app: 'web' } },
-    spec: { containers: [{ name: 'c', image: 'pause' }] },
-  }
-  const web = await rig.create(resources.daemonSet, 'web', {
-    spec: {
-      selector: { matchLabels: { app: 'web' } },
-      template: { ...template, spec: { ...template.spec, nodeSelector: { none: 'x' } } },
-    },
+for (const [kind, resource, network] of [
+  ['Deployment', resources.deployment, '10.4'],
+  ['DaemonSet', resources.daemonSet, '10.7'],
+] as const) {
+  void test(`a pool of one ${kind} is for its pods, and for nobody with its labels`, async () => {
+    const name = `web-${kind.toLowerCase()}`
+    const pool = `auto4-${name}`
+    const labels = { [labelKeys.ownerApplicationName]: name }
+    const matchLabels = {
+      [applicationKeys.group]: 'apps',
+      [applicationKeys.version]: 'v1',
+      [applicationKeys.kind]: kind,
+      [applicationKeys.namespace]: 'default',
+      [applicationKeys.name]: name,
+    }
+    const spec = { subnet: `${network}.0.0/16`, ips: [`${network}.0.1`], podAffinity: { matchLabels } }
+    await rig.create(resources.ipPool, pool, { metadata: { labels }, spec })
+    await rig.poolHolds(pool, ({ status }) => status?.totalIPCount !== undefined)
+    const metadata = {
+      labels: { app: name },
+      annotations: { [annotationKeys.ippool]: JSON.stringify({ ipv4: [pool] }) },
+    }
+    const template = { metadata, spec: { nodeName: 'node1', containers: [{ name: 'c', image: 'pause' }] } }
+    await rig.create(resource, name, { spec: { selector: { matchLabels: { app: name } }, template } })
+    const own = await eventually(`${kind} ${name} has a pod`, async () => {
+      const { items } = await rig.api.listAll<Pod>(resources.pod, {}, AbortSignal.timeout(5000))
+      return items.find((pod) => pod.metadata.name.startsWith(`${name}-`))
+    })
+    const stranger = await rig.pod(`no-${name}`, { ippool: { ipv4: [pool] }, labels: matchLabels })
+    const refused = await rig.add(stranger)
+    assert.equal(refused.code, 101)
+    const words = `unmatched Pod affinity: spec.podAffinity wants apps/v1 ${kind} default/${name}, the top owner`
+    assert(refused.msg.includes(words), refused.msg)
+    assert.match(refused.details, /application-mismatch/)
+    const added = await rig.add(own)
+    assert.deepEqual(added.ips, [`${network}.0.1/16`], added.msg)
   })
-  const owner = { apiVersion: 'apps/v1', kind: 'DaemonSet', name: 'web', controller: true }
-  const ippool = { ipv4: ['auto4-web'] }
-  const own = await rig.pod('web-x1', { ippool, owner: { ...owner, uid: web.metadata.uid ?? '' } })
-  assert.deepEqual((await rig.add(own)).ips, ['10.4.0.1/16'])
-  const forged = await rig.pod('web-x2', { ippool, labels: matchLabels, owner: { ...owner, uid: 'forged' } })
-  const refused = await rig.add(forged)
-  assert.equal(refused.code, 101)
-  assert.match(refused.msg, /unmatched Pod affinity: spec.podAffinity wants apps\/v1 DaemonSet default\/web/)
-  assert.match(refused.details, /application-mismatch/)
-})
+}
 
 void test('match_master_subnet keeps to pools of the subnet behind the SR-IOV device', async () => {
   const { netns, sysfs } = rig.machine('node1')

@@ -1,7 +1,7 @@
 import type { AllocateRequest, Pod } from '../../api/index.ts'
 import { hasApplicationPools, type SelectionInput, selectionInputOf } from '../../ledger/index.ts'
 import { NotReadyError } from './errors.ts'
-import { provenTopOwnerOf } from './owner.ts'
+import { provenTopOwnerOf } from './top-owner.ts'
 import type { AllocatorWorld } from './world.ts'
 
 /** All that the selection of pools looks at. @throws {NotReadyError} when the node or the namespace is not there */

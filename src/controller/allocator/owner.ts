@@ -3,8 +3,6 @@ import {
   type BlockOwner,
   type ClaimRef,
   claimOfOwner,
-  climbOwner,
-  controllerOf,
   directOwner,
   groupOf,
   type Pod,
@@ -41,25 +39,6 @@ async function provenOwnerOf(
   if (owner.kind === 'pod') return owner
   const workload = await world.readWorkload(directOwner(pod).owner, signal)
   return workload?.metadata.uid === owner.uid ? owner : { kind: 'pod', uid: pod.metadata.uid ?? '' }
-}
-
-/**
- * The workload on top of a pod (spec/ipam.md §3), if each object on the way is there with the uid that is referred to: what a
- * pod says of its owners is not believed. undefined when one is not, or is of a kind that cannot be read.
- */
-export async function provenTopOwnerOf(
-  pod: Pod,
-  world: Pick<AllocatorWorld, 'readWorkload'>,
-  signal: AbortSignal,
-): Promise<TopOwner | undefined> {
-  const { owner, mayClimb } = directOwner(pod)
-  if (controllerOf(pod.metadata) === undefined) return owner // the pod itself
-  const object = await world.readWorkload(owner, signal)
-  if (object === undefined || object.metadata.uid !== owner.uid) return undefined
-  const top = mayClimb ? climbOwner(owner, object) : owner
-  if (top.uid === owner.uid) return owner
-  const above = await world.readWorkload(top, signal)
-  return above?.metadata.uid === top.uid ? top : undefined
 }
 
 /** As {@link provenOwnerOf}, of the launcher pods of virtual machines too, and under which name the addresses are recorded. */
