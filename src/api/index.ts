@@ -39,6 +39,7 @@ export {
   mergeAttributes,
   parsePodDns,
   parsePodMetadata,
+  requirePoolAttributes,
 } from './annotation/pod-attributes.ts'
 export { type PodRoute, parsePodRoutes } from './annotation/pod-routes.ts'
 export {

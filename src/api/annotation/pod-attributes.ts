@@ -48,8 +48,12 @@ export function parsePodDns(text: string): DnsSettings {
 /** One word of resolv.conf(5): a line break or a blank in it would be another setting. */
 function dnsText(source: JsonSource, value: unknown, where: string): string {
   const text = textOf(source, value, where)
-  if (text !== '' && text.length <= crdLimits.dnsText && !/[\s\p{Cc}]/u.test(text)) return text
+  if (isWord(text)) return text
   throw jsonError(source, `${where} is no word of 1 to ${crdLimits.dnsText} characters without blanks`)
+}
+
+function isWord(text: string): boolean {
+  return text !== '' && text.length <= crdLimits.dnsText && !/[\s\p{Cc}]/u.test(text)
 }
 
 /**
@@ -74,6 +78,42 @@ export function parsePodMetadata(text: string): Metadata {
     }
   }
   return Object.fromEntries(entries) as Metadata // each value was checked above
+}
+
+/**
+ * Checks what a pool gives, beyond what its schema says.
+ * @throws {InvalidInputError} naming the field
+ */
+export function requirePoolAttributes({ dns = {}, metadata = {} }: Attributes): void {
+  const refuse = (field: string, value: unknown, problem: string, hint: string): never => {
+    throw new InvalidInputError(`spec.${field}`, value, problem, hint)
+  }
+  for (const [index, server] of (dns.nameservers ?? []).entries()) {
+    if (tryParseIp(server) !== undefined) continue
+    refuse(`dns.nameservers[${index}]`, server, 'is not an IP address', 'write one such as 10.6.0.53')
+  }
+  const words = [
+    ...(dns.domain === undefined ? [] : [['dns.domain', dns.domain] as const]),
+    ...(dns.search ?? []).map((text, index) => [`dns.search[${index}]`, text] as const),
+    ...(dns.options ?? []).map((text, index) => [`dns.options[${index}]`, text] as const),
+  ]
+  for (const [field, text] of words) {
+    if (!isWord(text)) refuse(field, text, 'is not one word', 'write it without blanks and line breaks')
+  }
+  const key = Object.keys(metadata).find((one) => one === '' || one.length > crdLimits.metadataKey)
+  if (key !== undefined) {
+    refuse('metadata', key, 'has a key of no or too many characters', `write 1 to ${crdLimits.metadataKey}`)
+  }
+  const byteCount = Buffer.byteLength(JSON.stringify({ dns, metadata }))
+  if (byteCount > crdLimits.attributeBytes) {
+    const found = `${byteCount} bytes of JSON with spec.dns`
+    refuse(
+      'metadata',
+      found,
+      `is more than ${crdLimits.attributeBytes}`,
+      'shorten it: each address records it',
+    )
+  }
 }
 
 /**

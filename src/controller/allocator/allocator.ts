@@ -24,7 +24,7 @@ import {
 import { planAdd, podRoutesOf } from './add-plan.ts'
 import { gatherSelection } from './gather-selection.ts'
 import { provenRecordOf } from './owner.ts'
-import { asksOf, type NicAsk, positionOf } from './pod-asks.ts'
+import { asksOf, type NicAsk, placesOfAsks, positionOf } from './pod-asks.ts'
 import { PodGrants } from './pod-grants.ts'
 import { readOwnPod } from './pod-identity.ts'
 import type { AllocatorPorts } from './ports.ts'
@@ -154,13 +154,16 @@ class LedgerAllocator implements Allocator {
   ): Promise<ReadonlyMap<string, NicAsk>> {
     const { ledger, world } = this.#ports
     const { annotations = {} } = pod.metadata
+    const runtimeIps = request.ips ?? []
+    if (runtimeIps.length === 0 && placesOfAsks.every((place) => annotations[place] === undefined))
+      return new Map()
     const hasList = annotations[annotationKeys.ips] !== undefined
     const position = hasList ? await positionOf(pod, owner, world, signal) : undefined
     return asksOf({
       pod,
       networks: world.networksOf(pod),
       nic: request.ifName,
-      runtimeIps: request.ips ?? [],
+      runtimeIps,
       heldNics: new Set(ledger.ofPod(key).map(({ entry }) => entry.nic)),
       ...(position === undefined ? {} : { position }),
     })

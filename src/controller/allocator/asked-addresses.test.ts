@@ -80,7 +80,8 @@ void test('what is excluded, reserved, a gateway, outside, or of another prefix 
 void test('an address is asked for by the network selection and by CNI_ARGS, too', async () => {
   const { world, allocator } = await kit()
   world.requests = { eth0: { ips: ['10.6.168.152'], mac: one } }
-  world.addPod('web-1', 'u1')
+  const selected = { 'v1.multus-cni.io/default-network': 'a' }
+  world.addPod('web-1', 'u1', { annotations: selected })
   const answer = await allocator.allocate('node1', requestOf('web-1', { ips: ['10.6.168.152/16'] }), never)
   assert.deepEqual([given(answer), answer.ips[0]?.mac], [['10.6.168.152'], one])
   world.requests = {}

@@ -11,7 +11,7 @@ import {
   parsePodMac,
 } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
-import { networksAnnotation, type PodNetworks } from '../../network/index.ts'
+import { defaultNetworkAnnotation, networksAnnotation, type PodNetworks } from '../../network/index.ts'
 import type { AllocatorWorld } from './world.ts'
 
 /** What a pod asks for one of its NICs. */
@@ -33,6 +33,14 @@ export interface AskSources {
   /** Of a replica that keeps its address: its position among those of its workload, from 0. */
   readonly position?: number
 }
+
+/** Annotations without which a pod asks for nothing, unless its runtime does. */
+export const placesOfAsks: readonly string[] = [
+  annotationKeys.ips,
+  annotationKeys.mac,
+  defaultNetworkAnnotation,
+  networksAnnotation,
+]
 
 interface Said<T> {
   readonly source: string

@@ -149,7 +149,7 @@ function readRouteList(value: unknown): readonly Route[] | null {
     if (!isText(dst) || !isText(gw)) return null
     found.push({ dst: shared(dst), gw: shared(gw) })
   }
-  return found
+  return sharedData(found)
 }
 
 /** Why an address is kept from everybody; undefined when it cannot be read. */

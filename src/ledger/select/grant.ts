@@ -39,7 +39,7 @@ export function grantOf({ pool, cleanGateway, podRoutes, taken, attributes = {} 
   return {
     prefixBits: subnet.prefixBits,
     ...(hasGateway ? { gateway: spec.gateway } : {}),
-    ...(routes.length === 0 ? {} : { routes }),
+    ...(routes.length === 0 ? {} : { routes: sharedData(routes) }),
     // As it was asked for, whether or not there is a gateway: repeats must not depend on which family has one.
     ...(cleanGateway ? { cleanGateway } : {}),
     ...(vlanID === 0 ? {} : { vlan: vlanID }),

@@ -26,6 +26,23 @@ void test('a refusal lists every mistake in the selectors beside the first of th
   )
 })
 
+void test('attributes that no pod could be given are refused by their field', () => {
+  const facts = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`k${i}`, 'x'.repeat(200)]))
+  for (const [more, field] of [
+    [{ dns: { nameservers: ['10.6.0.53', 'ns.example'] } }, 'spec.dns.nameservers[1]'],
+    [{ dns: { domain: '' } }, 'spec.dns.domain'],
+    [{ dns: { search: ['a', 'b c'] } }, 'spec.dns.search[1]'],
+    [{ dns: { options: ['ndots:2\nnameserver 1.2.3.4'] } }, 'spec.dns.options[0]'],
+    [{ metadata: { ['k'.repeat(129)]: 'x' } }, 'spec.metadata'],
+    [{ metadata: facts }, 'spec.metadata'],
+  ] as const) {
+    const { allowed, status } = admit(create({ ...fine, ...more }))
+    assert.deepEqual([allowed, status?.details?.causes.map((cause) => cause.field)], [false, [field]])
+  }
+  const right = { dns: { nameservers: ['10.6.0.53'], search: ['a.example'] }, metadata: { rack: 'r7' } }
+  assert(admit(create({ ...fine, ...right })).allowed)
+})
+
 const terminating = {
   deletionTimestamp: '2026-11-21T00:00:00Z',
   finalizers: ['spiderpool.spidernet.io', 'other/f'],

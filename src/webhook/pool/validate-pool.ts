@@ -4,6 +4,7 @@ import {
   controllerOf,
   isEmptySelector,
   labelKeys,
+  requirePoolAttributes,
   type SpiderIpPool,
   selectorErrors,
   spiderGroup,
@@ -53,7 +54,12 @@ function contentProblems(pool: SpiderIpPool, world: WebhookWorld): readonly Prob
   const content = contentProblem(pool.spec, cidr)
   const total = content ?? attempt(() => totalSetOf(pool))
   const overlap = isProblem(total) ? total : addressOverlap(pool, total, world.pools)
-  const problems = [...(overlap === undefined ? [] : [overlap]), ...affinityProblems(pool)]
+  const attributes = attempt(() => requirePoolAttributes(pool.spec))
+  const problems = [
+    ...(overlap === undefined ? [] : [overlap]),
+    ...affinityProblems(pool),
+    ...(isProblem(attributes) ? [attributes] : []),
+  ]
   if (problems.length > 0 || isProblem(total)) return problems
   const last = usedProblem(pool, total, world) ?? subnetProblem(pool, total, world)
   return last === undefined ? [] : [last]
