@@ -1,5 +1,5 @@
 import { controllerServerName, leaderLeaseName, parseProductConfig, trustNames } from '../api/index.ts'
-import { type Logger, Metrics, systemClock, systemRandom, toError } from '../base/index.ts'
+import { type Counter, type Logger, Metrics, systemClock, systemRandom, toError } from '../base/index.ts'
 import {
   createEventRecorder,
   type EventRecorder,
@@ -21,7 +21,9 @@ import {
 } from '../rpc/index.ts'
 import type { WebhookTarget } from '../webhook/index.ts'
 import { admissionRoutes, installWebhooks } from './admission.ts'
+import { conflictCounter } from './allocator/conflicts.ts'
 import { toRpcFailure } from './allocator/errors.ts'
+import type { ConflictOutcome } from './allocator/world.ts'
 import { type Caches, openCaches } from './caches.ts'
 import { followCaches } from './follow-caches.ts'
 import { LeaderGate } from './leader-gate.ts'
@@ -84,11 +86,13 @@ interface ReplicaParts {
 class Replica {
   readonly #parts: ReplicaParts
   readonly #gate = new LeaderGate<Leadership>()
+  readonly #conflicts: Counter<ConflictOutcome>
   /** Highest term that was met in the blocks: a deleted lease must not make us start again below it. */
   #metTerm = 0
 
   constructor(parts: ReplicaParts) {
     this.#parts = parts
+    this.#conflicts = conflictCounter(parts.metrics)
     followCaches(parts.caches, () => this.#gate.leadership)
   }
 
@@ -155,7 +159,9 @@ class Replica {
     const background = api.background()
     const events = createEventRecorder(background, eventSource, systemClock, log)
     const clock = systemClock
-    const context = { options, api, background, caches, events, clock, random: systemRandom, logger: log }
+    const conflicts = this.#conflicts
+    const ports = { clock, random: systemRandom, logger: log }
+    const context = { options, api, background, caches, events, conflicts, ...ports }
     const over = new AbortController()
     const trust = this.#keepTrust(AbortSignal.any([term.signal, over.signal]))
     try {

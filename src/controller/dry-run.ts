@@ -77,6 +77,8 @@ export class DryRun implements AsyncDisposable {
         podEvent: (_pod, _type, reason, message) => {
           if (reason === 'FailedAllocateIP') this.#events.push(message)
         },
+        poolEvent: () => undefined,
+        conflict: () => undefined,
       },
     })
   }

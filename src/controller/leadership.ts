@@ -21,7 +21,7 @@ import {
   spiderGroup,
   spiderVersion,
 } from '../api/index.ts'
-import { type Clock, deadlineAfter, type Logger, type Random, toError } from '../base/index.ts'
+import { type Clock, type Counter, deadlineAfter, type Logger, type Random, toError } from '../base/index.ts'
 import {
   createQueue,
   type EventRecorder,
@@ -46,6 +46,7 @@ import { type Allocator, createAllocator } from './allocator/allocator.ts'
 import { KubeBlockStore } from './allocator/kube-block-store.ts'
 import { isReplicaValid } from './allocator/owner.ts'
 import { recordKeysOf } from './allocator/sticky/machine.ts'
+import type { AllocatorEvents, ConflictOutcome } from './allocator/world.ts'
 import type { Caches } from './caches.ts'
 import { ClusterWorld } from './cluster-world.ts'
 import { finalizePool, letGo, waitsForUs } from './final-objects.ts'
@@ -79,6 +80,7 @@ export interface LeadershipContext {
   readonly background: KubeApi
   readonly caches: Caches
   readonly events: EventRecorder
+  readonly conflicts: Counter<ConflictOutcome>
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -117,11 +119,7 @@ export class Leadership {
     this.#term = term
     this.#store = store
     this.#world = new ClusterWorld(options, api, caches)
-    const podEvents = {
-      podEvent: (pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string) =>
-        events.event({ apiVersion: 'v1', kind: 'Pod', metadata: pod.metadata }, type, reason, message),
-    }
-    this.#allocator = createAllocator({ ledger, world: this.#world, clock, logger, events: podEvents })
+    this.#allocator = createAllocator({ ledger, world: this.#world, clock, logger, events: this.#tell() })
     const findPod = (ref: ObjectRef) => caches.pods.get(ref)
     this.#reclaimer = new Reclaimer({
       api: background,
@@ -165,6 +163,20 @@ export class Leadership {
     this.#multusQueue = this.#queue(2, (key, signal) => this.#reconcileMultus(key, signal))
     this.#subnetQueue = this.#finalQueue(resources.subnet, (ref) => caches.subnets.get(ref))
     this.#coordinatorQueue = this.#finalQueue(resources.coordinator, (ref) => caches.coordinators.get(ref))
+  }
+
+  #tell(): AllocatorEvents {
+    const { events, conflicts } = this.#context
+    return {
+      podEvent: (pod, type, reason, message) =>
+        events.event({ apiVersion: 'v1', kind: 'Pod', metadata: pod.metadata }, type, reason, message),
+      poolEvent: (name, type, reason, message) => {
+        const pool = this.#world.pools().get(name)
+        if (pool === undefined) return
+        events.event(this.#subject('SpiderIPPool', pool.metadata), type, reason, message)
+      },
+      conflict: (outcome) => conflicts.add(outcome),
+    }
   }
 
   /** Rebuilds the ledger from its blocks and starts to serve. */

@@ -64,6 +64,18 @@ export class MacTakenError extends OperationError {
   }
 }
 
+/** A node has met more addresses in use by others than can be true: what it says is not believed any more. */
+export class QuarantineFullError extends OperationError {
+  override readonly code = 'QUARANTINE_FULL'
+  override readonly retry = 'later'
+  constructor(node: string, limit: number) {
+    super(
+      `Cannot quarantine another address for node "${node}": ${limit} are quarantined because of it`,
+      'Find out who answers for them (`spec.quarantine` of SpiderIPBlock objects), or what is wrong with the node',
+    )
+  }
+}
+
 /** A newer leader has written: this one must never write or answer again. */
 export class LedgerDeposedError extends OperationError {
   override readonly code = 'LEDGER_DEPOSED'

@@ -6,7 +6,7 @@
 export type { AddAnswer, AddCall, AddPlan, NewGrant } from './add-call.ts'
 export { blockSizes, formatBlock, type ParsedBlock, parseBlock } from './blocks/block-codec.ts'
 export type { BlockChange, BlockStore } from './blocks/block-store.ts'
-export type { AddressChange, AddressListener } from './blocks/book.ts'
+export type { AddressChange, AddressListener, QuarantinedAddress } from './blocks/book.ts'
 export { appendHistory, endedBy } from './blocks/history.ts'
 export { MemoryBlockStore } from './blocks/memory-block-store.ts'
 export { claimsOf, type FoundAddress, heirOf, isContested, isSameHolder } from './claims.ts'
@@ -30,12 +30,14 @@ export {
   MacTakenError,
   NoPoolError,
   PoolFullError,
+  QuarantineFullError,
 } from './errors.ts'
 export { Ledger, type LedgerOptions, type LedgerStats } from './ledger.ts'
 export type { Chosen, Want } from './pool/choose.ts'
 export { offeredBy, type Reserved, reservedOf, versionOf } from './pool/offered.ts'
 export { type PoolConflict, PoolConflicts, usablePools } from './pool/pool-conflicts.ts'
 export { type PoolRule, poolRuleOf } from './pool/pool-rule.ts'
+export type { ConflictReport } from './quarantines.ts'
 export { explainPool, formatVerdict, judgePool, type RuleResult, type Verdict } from './select/filters.ts'
 export { addressText, type GrantInput, grantOf, routesOf } from './select/grant.ts'
 export { hasApplicationPools } from './select/pool-index.ts'

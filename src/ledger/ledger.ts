@@ -1,17 +1,24 @@
 import { parseBlockName } from '../address/index.ts'
-import type { BlockEntry, BlockOwner, SpiderIpBlock } from '../api/index.ts'
+import type { BlockEntry, BlockOwner, Quarantine, SpiderIpBlock } from '../api/index.ts'
 import { type Clock, type Logger, type Random, toError } from '../base/index.ts'
 import type { AddAnswer, AddCall } from './add-call.ts'
 import { parseBlock } from './blocks/block-codec.ts'
 import type { BlockStore } from './blocks/block-store.ts'
 import { BlockWorker, type WorkerContext } from './blocks/block-worker.ts'
-import { type AddressListener, anyIpOf, type BlockState, Book } from './blocks/book.ts'
+import {
+  type AddressListener,
+  anyIpOf,
+  type BlockState,
+  Book,
+  type QuarantinedAddress,
+} from './blocks/book.ts'
 import type { Change, Decision, Outcome } from './blocks/change.ts'
 import type { FoundAddress } from './claims.ts'
 import { isAttachedTo, type OwnedAddress, ownerKey, type SandboxNic } from './entry.ts'
 import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { PoolViews } from './pool/pool-views.ts'
+import { type ConflictReport, Quarantines } from './quarantines.ts'
 import { isTakenBy, Transactions } from './transactions.ts'
 
 /** What a ledger is made of. */
@@ -51,6 +58,7 @@ export class Ledger {
   readonly #running = new Set<Promise<unknown>>()
   readonly #counts = { write: 0, read: 0, conflict: 0, unknown: 0 }
   readonly #transactions: Transactions
+  readonly #quarantines: Quarantines
 
   private constructor(options: LedgerOptions) {
     this.#options = options
@@ -68,6 +76,8 @@ export class Ledger {
     }
     const submit = (change: Change) => this.#submit(change)
     this.#transactions = new Transactions({ ...options, book: this.#book, views: this.#views, submit })
+    const { intents } = this.#transactions
+    this.#quarantines = new Quarantines({ ...options, book: this.#book, intents, submit })
   }
 
   /**
@@ -143,6 +153,25 @@ export class Ledger {
     await this.#track(signal, () => this.#transactions.match(seen))
   }
 
+  /**
+   * Takes an address that somebody outside uses from its owner, and keeps it from everybody for an hour: in one write, and only
+   * if the entry still is what was seen and the sandbox alone uses it. @returns undefined when it is not so
+   * @throws {QuarantineFullError} when too many are quarantined because of the node
+   */
+  async quarantine(
+    seen: OwnedAddress,
+    report: ConflictReport,
+    signal: AbortSignal,
+  ): Promise<Quarantine | undefined> {
+    const key = ownerKey(seen.entry.owner)
+    return this.#run(key, signal, () => this.#quarantines.begin(seen, report))
+  }
+
+  /** Ends a quarantine before its time. @returns false when the address is not quarantined */
+  async endQuarantine(ip: string, signal: AbortSignal): Promise<boolean> {
+    return this.#track(signal, () => this.#quarantines.end(ip))
+  }
+
   /** Lists the blocks again, reads those that memory has another version of, and finishes what is half done. */
   async resync(signal: AbortSignal): Promise<void> {
     const listed = new Map<string, string | undefined>()
@@ -202,6 +231,14 @@ export class Ledger {
   /** Contested addresses that the pod is recorded for, beside their owners. @param pod `namespace/name` */
   claimedBy(pod: string): readonly OwnedAddress[] {
     return this.#book.claimedBy(pod)
+  }
+  /** Why the address is given to nobody now. */
+  quarantineOf(ip: string): Quarantine | undefined {
+    return this.#book.quarantineOf(ip)
+  }
+  /** What is quarantined now because of a node. */
+  quarantinedBy(node: string): readonly QuarantinedAddress[] {
+    return this.#book.quarantinedBy(node)
   }
   all(): Iterable<OwnedAddress> {
     return this.#book.all()

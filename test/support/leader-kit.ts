@@ -3,7 +3,15 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AccountName, AllocateRequest, KubeObject, Resource } from '../../src/api/index.ts'
 import { accountOf, crdManifests, resources } from '../../src/api/index.ts'
-import { jsonLogger, type Logger, silentLogger, systemClock, systemRandom } from '../../src/base/index.ts'
+import {
+  jsonLogger,
+  type Logger,
+  Metrics,
+  silentLogger,
+  systemClock,
+  systemRandom,
+} from '../../src/base/index.ts'
+import { conflictCounter } from '../../src/controller/allocator/conflicts.ts'
 import { type Caches, openCaches } from '../../src/controller/caches.ts'
 import { Leadership } from '../../src/controller/leadership.ts'
 import { type ControllerOptions, parseControllerOptions } from '../../src/controller/options.ts'
@@ -59,8 +67,9 @@ export class LeaderKit implements AsyncDisposable {
     const api = wrap?.(client) ?? client
     const background = client.background()
     const events = createEventRecorder(background, { component: 'spiderpool-controller' }, systemClock, log)
-    const random = systemRandom
-    const context = { options, api, background, caches, events, clock: systemClock, random, logger: log }
+    const conflicts = conflictCounter(new Metrics())
+    const ports = { clock: systemClock, random: systemRandom, logger: log }
+    const context = { options, api, background, caches, events, conflicts, ...ports }
     const term = new AbortController()
     const held = { number, signal: term.signal, isHeld: () => true, isOurs: () => true }
     const leadership = await Leadership.start(context, held)

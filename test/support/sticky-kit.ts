@@ -97,8 +97,9 @@ export class StickyKit {
     this.#clock = clock
     const podEvent = (pod: Pod, type: string, reason: string, message: string) =>
       void this.events.push(`${pod.metadata.name} ${type} ${reason} ${message}`)
+    const events = { podEvent, poolEvent: () => undefined, conflict: () => undefined }
     const world = this.cluster
-    this.allocator = createAllocator({ ledger, world, clock, logger: silentLogger, events: { podEvent } })
+    this.allocator = createAllocator({ ledger, world, clock, logger: silentLogger, events })
     const api: Pick<KubeApi, 'get' | 'listAll'> = {
       get: <T extends KubeObject>({ kind }: Resource, { namespace = '', name }: ObjectRef) =>
         world.read<T>(kind, namespace, name),

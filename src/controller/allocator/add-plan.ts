@@ -29,6 +29,8 @@ export interface PlanInput {
   readonly isSticky: boolean
   /** Set for a virtual machine: whether another pod of it goes on to use the address. */
   readonly isShared?: ((address: OwnedAddress) => boolean) | undefined
+  /** Families of which the NIC had an address that was found in use elsewhere, and taken away. */
+  readonly lost?: readonly IpVersion[]
   /** Selects the pools; called only when the owner's addresses do not answer the request already. */
   readonly select: () => Selection
   readonly pools: ReadonlyMap<string, SpiderIpPool>
@@ -60,7 +62,8 @@ export function planAdd(existing: readonly OwnedAddress[], input: PlanInput): Ad
     const asked = input.asks?.get(nic)?.ips[versionOfIp(ip)] ?? []
     return asked.length === 0 || asked.some((one) => one.ip === ip) || isAttachedTo(entry, containerId)
   }
-  const isSettled = mine.length > 0 && mine.every(isAsked)
+  const isWhole = (input.lost ?? []).every((version) => mine.some(({ ip }) => versionOfIp(ip) === version))
+  const isSettled = mine.length > 0 && mine.every(isAsked) && isWhole
   if (!isSticky && isSettled && left.length === 0) return { drop: twinsOf(mine), wants: [] }
   const candidates = candidatesFor(held, input)
   requireAskedFamilies(candidates, input)

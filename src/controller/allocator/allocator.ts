@@ -22,6 +22,7 @@ import {
   selectPools,
 } from '../../ledger/index.ts'
 import { planAdd, podRoutesOf } from './add-plan.ts'
+import { quarantineConflicts } from './conflicts.ts'
 import { gatherSelection } from './gather-selection.ts'
 import { provenRecordOf } from './owner.ts'
 import { asksOf, type NicAsk, placesOfAsks, positionOf } from './pod-asks.ts'
@@ -107,6 +108,11 @@ class LedgerAllocator implements Allocator {
     const asks = await this.#asksOf(pod, record, request, signal)
     const grants = new PodGrants({ pod, podRoutes, selection: () => selection, asks, pools: input.pools })
     const isAlone = (one: OwnedAddress): boolean => sharing?.isShared(one) !== true
+    const lost = await quarantineConflicts(
+      this.#ports,
+      { pod, node, request, isShared: sharing?.isShared },
+      signal,
+    )
     let existing: readonly OwnedAddress[] = []
     let plan: AddPlan = { drop: [], wants: [] }
     const answer = await ledger.add(
@@ -123,6 +129,7 @@ class LedgerAllocator implements Allocator {
             containerId: request.containerId,
             isSticky: owner.kind === 'sticky',
             isShared: sharing?.isShared,
+            lost,
             select,
             pools: input.pools,
             asks,

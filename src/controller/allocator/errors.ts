@@ -35,6 +35,7 @@ const failures: Readonly<Record<string, { readonly code: number; readonly prefix
   LEDGER_DEPOSED: { code: 11, prefix: 'leader-changed' },
   LEDGER_CLOSED: { code: 11, prefix: 'leader-changed' },
   LEDGER_BUSY: { code: 11, prefix: 'retries-exhausted' },
+  QUARANTINE_FULL: { code: 11, prefix: 'quarantine-full' },
   BLOCK_REFUSED: { code: 11, prefix: 'store-refused' },
   ALLOCATION_HALTED: { code: 11, prefix: 'not-allocating' },
   NOT_READY: { code: 11, prefix: 'not-ready' },

@@ -1,6 +1,6 @@
 import type { Clock, Logger } from '../../base/index.ts'
 import type { Ledger } from '../../ledger/index.ts'
-import type { AllocatorWorld, PodEvents } from './world.ts'
+import type { AllocatorEvents, AllocatorWorld } from './world.ts'
 
 /** What the allocator is made of. */
 export interface AllocatorPorts {
@@ -8,5 +8,5 @@ export interface AllocatorPorts {
   readonly world: AllocatorWorld
   readonly clock: Clock
   readonly logger: Logger
-  readonly events: PodEvents
+  readonly events: AllocatorEvents
 }

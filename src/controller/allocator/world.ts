@@ -43,7 +43,14 @@ export interface AllocatorWorld {
   readonly installNamespace: string
 }
 
-/** Says something about a pod to the people who look at it. Never fails, never blocks. */
-export interface PodEvents {
+/** What became of an address that an agent reported as used by somebody else. */
+export type ConflictOutcome = 'quarantined' | 'repeated' | 'ignored' | 'refused'
+
+/** Says what happened to the people who look. Never fails, never blocks. */
+export interface AllocatorEvents {
   podEvent(pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string): void
+  /** @param pool its name; nothing is said of one that is gone */
+  poolEvent(pool: string, type: 'Normal' | 'Warning', reason: string, message: string): void
+  /** Counts a reported conflict. */
+  conflict(outcome: ConflictOutcome): void
 }

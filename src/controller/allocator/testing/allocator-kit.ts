@@ -15,7 +15,7 @@ import { Ledger, MemoryBlockStore } from '../../../ledger/index.ts'
 import type { NicRequest } from '../../../network/index.ts'
 import { type Allocator, createAllocator } from '../allocator.ts'
 import { toRpcFailure } from '../errors.ts'
-import type { AllocatorWorld } from '../world.ts'
+import type { AllocatorEvents, AllocatorWorld } from '../world.ts'
 
 export const never = new AbortController().signal
 
@@ -32,6 +32,7 @@ export class TestWorld implements AllocatorWorld {
   readonly installNamespace = 'kube-system'
   readonly blockedPools = new Map<string, string>()
   readonly events: string[] = []
+  readonly conflicts: string[] = []
 
   pools(): ReadonlyMap<string, SpiderIpPool> {
     return this.poolMap
@@ -102,9 +103,12 @@ export async function allocatorKit(): Promise<AllocatorKit> {
   const clock = { nowMs: () => ++nowMs, sleep: () => Promise.resolve() }
   const random = { next: () => 0.5 }
   const ledger = await Ledger.open({ store, term: 1, clock, random, logger: silentLogger }, never)
-  const events = {
-    podEvent: (pod: Pod, type: string, reason: string, message: string) =>
-      void world.events.push(`${pod.metadata.name} ${type} ${reason} ${message}`),
+  const tell = (name: string, type: string, reason: string, message: string) =>
+    void world.events.push(`${name} ${type} ${reason} ${message}`)
+  const events: AllocatorEvents = {
+    podEvent: (pod, type, reason, message) => tell(pod.metadata.name, type, reason, message),
+    poolEvent: (pool, type, reason, message) => tell(`pool/${pool}`, type, reason, message),
+    conflict: (outcome) => void world.conflicts.push(outcome),
   }
   return {
     world,
