@@ -37,15 +37,14 @@ const poolsShown = 30
 const nodesShown = 10
 
 /** The explanation for people. */
-export function explanationLines({ pod, results, notes, isServed }: Explanation): readonly string[] {
+export function explanationLines({ pod, results, notes }: Explanation): readonly string[] {
   const parts = results.flatMap(({ nodes, nics, isServed: isHere }) => [
     `Pod ${pod} on ${nodesText(nodes)}: ${isHere ? 'would get its addresses' : 'would be refused'}`,
     ...nics.flatMap((nic) => nicLines(nic).map((line) => `  ${line}`)),
     ...(nics.length === 0 ? ['  no NIC of it gets an address from here'] : []),
     '',
   ])
-  const verdict = isServed ? [] : ['Not every NIC would get its addresses.']
-  return [...parts, ...notes.map((note) => `Note: ${note}`), ...verdict]
+  return [...parts, ...notes.map((note) => `Note: ${note}`)]
 }
 
 function nodesText(nodes: readonly string[]): string {

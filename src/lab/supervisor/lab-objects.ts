@@ -13,6 +13,7 @@ import {
 import { Backoff, type Logger, systemClock, systemRandom, toError } from '../../base/index.ts'
 import type { KubeApi, ObjectRef } from '../../kube/index.ts'
 import { ensureAgentPod, type NodeIdentity, registerNode } from '../node/register-node.ts'
+import { defaultNetwork } from './program.ts'
 
 const retryBackoff = { firstMs: 100, capMs: 2000 }
 
@@ -69,6 +70,10 @@ export async function createBaseObjects(
     const metadata = { name: accountOf(name), namespace: systemNamespace }
     await createIfAway(api, resources.serviceAccount, objectOf('v1', 'ServiceAccount', metadata), signal)
   }
+  // What an installation says of itself: commands read it.
+  const config = objectOf('v1', 'ConfigMap', { name: 'spiderpool-conf', namespace: systemNamespace })
+  const data = { clusterNetwork: defaultNetwork }
+  await createIfAway(api, resources.configMap, { ...config, data } as KubeObject, signal)
   await createWebhookConfigurations(api, signal)
   for (const node of nodes) {
     await registerNode(api, node, signal)

@@ -23,7 +23,8 @@ export function nativeProgram(name: string): string {
 export const labDirVariable = 'SPIDERPOOL_LAB_DIR'
 export const labProcessVariable = 'SPIDERPOOL_LAB_PROCESS'
 /** Network of the first NIC of pods that name none. */
-const defaultNetwork = 'kube-system/macvlan-ens192'
+/** Network of the first NIC of pods that name none. */
+export const defaultNetwork = 'kube-system/macvlan-ens192'
 /** Where Debian puts the plugins of the CNI project. */
 export const debianPluginsDir = '/usr/lib/cni'
 export const systemNamespace = 'kube-system'
