@@ -164,7 +164,7 @@ function assemble(
     confDir: options.cniConfDir,
     defaults: options.defaults,
     releaseContainer: (containerId, signal) => ipam.releaseContainer(containerId, signal),
-    macOf: (id) => ipam.macOf(id),
+    givenTo: (id) => ipam.givenTo(id),
     podsOfNode,
   })
   const reporter = new NodeReporter({ ...ports, journal: own.journal })

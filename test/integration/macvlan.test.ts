@@ -202,30 +202,32 @@ async function macsOf(name: string, annotations: Record<string, string>) {
   const check = await kit.call('spiderpool-meta', 'CHECK', { ...metaConfig, prevResult: added.json }, env)
   assert.equal(check.exitCode, 0, check.stdout)
   const shown = kit.kube.pod('default', name)?.metadata.annotations?.['k8s.v1.cni.cncf.io/network-status']
-  const status = JSON.parse(shown ?? '[]') as readonly { interface: string; mac: string }[]
+  const status = JSON.parse(shown ?? '[]') as readonly { interface: string; mac: string; dns: unknown }[]
   const result = added.json as { interfaces: { name: string; mac: string }[] }
   ping(`${prefix}-${name}`, '10.6.0.1')
   assert.equal((await kit.call('spiderpool-meta', 'DEL', metaConfig, env)).exitCode, 0)
   return { status, result: result.interfaces[0]?.mac }
 }
 
-void test('an interface has the MAC address that the pod asks for, or that came with its address', async () => {
+void test('an interface has the MAC address that the pod asks for or that came with its address, and DNS settings are shown', async () => {
   const asked = '02:00:0a:06:00:14'
   const byAnnotation = await macsOf('mac-asked', { 'ipam.spidernet.io/mac': asked })
   assert.deepEqual([byAnnotation.result, byAnnotation.status[0]?.mac], [asked, asked])
   // One that the allocator knows alone: macvlan was not told, so the agent gives it.
   const kept = '02:00:0a:06:00:15'
   kit.allocator.macs = { net1: kept }
+  kit.allocator.dns = { nameservers: ['10.6.0.53'] }
   const nets = { 'k8s.v1.cni.cncf.io/networks': 'kube-system/second' }
   const both = await macsOf('mac-kept', { 'ipam.spidernet.io/mac': asked, ...nets })
   assert.deepEqual(
-    both.status.map(({ interface: nic, mac }) => [nic, mac]),
+    both.status.map(({ interface: nic, mac, dns }) => [nic, mac, dns]),
     [
-      ['eth0', asked],
-      ['net1', kept],
+      ['eth0', asked, kit.allocator.dns],
+      ['net1', kept, kit.allocator.dns],
     ],
   )
   kit.allocator.macs = {}
+  kit.allocator.dns = undefined
 })
 
 void test('an interface name that is taken is refused before a plugin runs', async () => {

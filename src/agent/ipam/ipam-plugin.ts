@@ -21,6 +21,7 @@ import {
   parseIpamConfig,
 } from '../../cni/index.ts'
 import { type Journal, type JournalEntry, JournalFullError } from '../journal.ts'
+import type { Given } from '../meta/given.ts'
 import { type PodIdentity, podOf, requireForeignNamespace } from '../pod-identity.ts'
 import type { Allocator, Namespaces } from '../ports.ts'
 import type { MasterAddresses } from './master-addresses.ts'
@@ -67,8 +68,8 @@ export class IpamPlugin {
   #awayUntilMs = 0
   /** How often the sweep has seen the sandbox of an entry gone. */
   readonly #gone = new WeakMap<JournalEntry, number>()
-  /** MAC addresses that came with the addresses, by attachment, until it is released. */
-  readonly #macs = new Map<string, string>()
+  /** What came with the addresses of each attachment, until it is released. */
+  readonly #given = new Map<string, Given>()
 
   constructor(ports: IpamPorts) {
     this.#ports = ports
@@ -100,8 +101,7 @@ export class IpamPlugin {
       try {
         const asked = { ...(await this.#requestOf(env, pod, ipam)), ...(ips.length === 0 ? {} : { ips }) }
         const answer = await this.#ports.allocator.allocate(asked, limited)
-        const mac = answer.ips.find((ip) => ip.nic === env.ifName && ip.mac !== undefined)?.mac
-        if (mac !== undefined) this.#macs.set(keyOf(env), mac)
+        this.#given.set(keyOf(env), givenBy(env.ifName, answer))
         return convertResult(toResult(env.ifName, answer), config.cniVersion)
       } catch (cause) {
         throw await undone(cause, () => this.#undo(entry, cause))
@@ -148,13 +148,13 @@ export class IpamPlugin {
     })
   }
 
-  /** The MAC address that was given to the interface with its addresses; undefined: any will do. */
-  macOf(id: { containerId: string; ifName: string }): string | undefined {
-    return this.#macs.get(keyOf(id))
+  /** What came with the addresses of an interface. */
+  givenTo(id: { containerId: string; ifName: string }): Given {
+    return this.#given.get(keyOf(id)) ?? {}
   }
 
   async #release(entry: JournalEntry): Promise<void> {
-    this.#macs.delete(keyOf(entry))
+    this.#given.delete(keyOf(entry))
     const { clock, journal, logger } = this.#ports
     // While the controller is known to be away nobody waits for it: a spool of thousands is replayed in seconds.
     if (clock.nowMs() < this.#awayUntilMs) return this.#keepForLater(entry, undefined)
@@ -307,6 +307,11 @@ export class IpamPlugin {
 
 const keyOf = ({ containerId, ifName }: { containerId: string; ifName: string }): string =>
   `${containerId} ${ifName}`
+
+function givenBy(ifName: string, { ips, dns }: AllocateResponse): Given {
+  const mac = ips.find((ip) => ip.nic === ifName && ip.mac !== undefined)?.mac
+  return { ...(mac === undefined ? {} : { mac }), ...(dns === undefined ? {} : { dns }) }
+}
 
 /** Addresses that the runtime asks for: `IP` of CNI_ARGS, separated by commas. @throws {CniError} code 4 */
 function runtimeIps({ args }: AttachmentEnvironment): readonly string[] {

@@ -2,7 +2,6 @@ import { type Clock, deadlineAfter, type Logger, OperationError, toError, undone
 import {
   type AttachmentId,
   CniError,
-  type CniInterface,
   type CniRequest,
   type CniResult,
   cniCodes,
@@ -20,6 +19,7 @@ import type { PodEvents } from '../pod-events.ts'
 import { type PodIdentity, podOf, requireForeignNamespace } from '../pod-identity.ts'
 import type { Namespaces } from '../ports.ts'
 import { NetworkMissingError, readPod, writeNetworkStatus } from './cluster-reader.ts'
+import { type Given, withGiven } from './given.ts'
 import { type MetaDefaults, parseMetaConfig } from './meta-config.ts'
 import { type ResolvedAttachment, resolveAttachments, resolveList } from './resolve.ts'
 import type { Scratch, ScratchAttachment, ScratchStore } from './scratch.ts'
@@ -37,8 +37,8 @@ export interface MetaPorts {
   readonly defaults: MetaDefaults
   /** Gives back all addresses that the node's journal has of a container. */
   releaseContainer(containerId: string, signal: AbortSignal): Promise<void>
-  /** The MAC address that came with the addresses of an interface. */
-  macOf(id: AttachmentId): string | undefined
+  /** What came with the addresses of an interface. */
+  givenTo(id: AttachmentId): Given
   podsOfNode(signal: AbortSignal): Promise<ReadonlySet<string>>
 }
 
@@ -112,7 +112,9 @@ export class MetaPlugin {
       for (const attachment of attachments) {
         const runtime = runtimeOf(scratch, attachment)
         const made = await this.#ports.runner.add(attachment.list, runtime, signal)
-        const result = await this.#withMac(attachment, runtime, made)
+        const given = { given: this.#ports.givenTo(runtime), network: attachment.name }
+        const result = withGiven(made, runtime, given, this.#ports.namespaces)
+        if (result !== made) await this.#ports.runner.recordResult(attachment.list, runtime, result)
         results.push(result)
         const ips = (result.ips ?? []).map((ip) => ip.address).join(' ')
         const text = `Add ${attachment.ifName} [${ips}] from ${attachment.name}`
@@ -132,38 +134,6 @@ export class MetaPlugin {
       // Also those that never ran: a plugin may have failed half way, and DEL of nothing is success.
       throw await undone(cause, () => this.#tearDown(scratch, AbortSignal.timeout(undoBudgetMs)))
     }
-  }
-
-  /**
-   * Gives the interface the MAC address that the pod asked for, or that came with its addresses, when its plugin did not: it
-   * may not know how, and a kept one is known only after it made the interface.
-   */
-  async #withMac(
-    { list, name }: ResolvedAttachment,
-    runtime: RuntimeAttachment,
-    result: CniResult,
-  ): Promise<CniResult> {
-    const { ifName, netns, capabilityArgs = {} } = runtime
-    const asked = capabilityArgs['mac']
-    const mac = typeof asked === 'string' ? asked : this.#ports.macOf(runtime)
-    if (mac === undefined) return result
-    const isOther = (link: CniInterface): boolean => link.name === ifName && link.mac?.toLowerCase() !== mac
-    const inSandbox = (link: CniInterface): boolean => link.sandbox !== undefined && link.sandbox !== ''
-    const { interfaces = [] } = result
-    if (!interfaces.some((link) => inSandbox(link) && isOther(link))) return result
-    try {
-      this.#ports.namespaces.giveMac(netns, ifName, mac)
-    } catch (cause) {
-      const message = `Cannot give ${ifName} MAC address ${mac}: ${toError(cause).message}`
-      const hint = `use a network whose interfaces may have an address of their own, or ask for none of ${name}`
-      throw new CniError({ cniCode: cniCodes.unsupportedField, slug: 'mac', message, hint }, { cause })
-    }
-    const changed = {
-      ...result,
-      interfaces: interfaces.map((link) => (inSandbox(link) && isOther(link) ? { ...link, mac } : link)),
-    }
-    await this.#ports.runner.recordResult(list, runtime, changed)
-    return changed
   }
 
   // kubelet repeats an ADD that took too long: what the older attempt made goes first.
