@@ -73,6 +73,8 @@ const controller: AccessRights = {
     // What a pod belongs to.
     may(['get'], resources.replicaSet),
     may(['get'], resources.statefulSet),
+    // Whether a pod is of the workload that a claim is for.
+    may(['get'], resources.deployment),
     may(['get'], resources.daemonSet),
     may(['get'], resources.job),
     may(['get'], resources.virtualMachine),
@@ -84,6 +86,10 @@ const controller: AccessRights = {
     may([...watched, 'patch'], resources.subnet),
     may([...watched, 'patch'], resources.coordinator),
     may(watched, resources.reservedIp),
+    may([...read, 'patch'], resources.ipClaim),
+    may(['patch'], resources.ipClaim, { subresource: 'status' }),
+    may(read, resources.ipamClaim),
+    may(['patch'], resources.ipamClaim, { subresource: 'status' }),
     may(watched, resources.multusConfig),
     may(['get', 'list', 'create', 'patch', 'delete'], resources.endpoint),
     may([...read, 'create', 'patch'], resources.ipBlock),

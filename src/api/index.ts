@@ -21,6 +21,7 @@ export {
 } from './allocation-records.ts'
 export * from './allocator-rpc.ts'
 export { AnnotationError } from './annotation/annotation-error.ts'
+export { type IpClaimChoice, parseIpClaim } from './annotation/ip-claim-choice.ts'
 export { annotationKeys, applicationKeys, implementationLabel, labelKeys } from './annotation/keys.ts'
 export { nicNameProblem } from './annotation/nic-name.ts'
 export {
@@ -71,6 +72,7 @@ export {
   type ClaimPhase,
   type ClaimRef,
   type ClaimWorkload,
+  claimApiVersion,
   claimOfOwner,
   holderOf,
   type IpamClaim,

@@ -6,6 +6,7 @@ import {
   type IpVersion,
   type PoolCondition,
   spiderGroup,
+  spiderVersion,
 } from './spider.ts'
 
 /** Who alone may use a claim: the workload on top of a pod, or a pod by its name. */
@@ -78,6 +79,11 @@ export type ClaimKind = 'SpiderIPClaim' | 'IPAMClaim'
 const claimGroups: Readonly<Record<ClaimKind, string>> = {
   SpiderIPClaim: spiderGroup,
   IPAMClaim: 'k8s.cni.cncf.io',
+}
+
+/** `apiVersion` of the claims of a kind. */
+export function claimApiVersion(kind: ClaimKind): string {
+  return kind === 'IPAMClaim' ? `${claimGroups.IPAMClaim}/v1alpha1` : `${spiderGroup}/${spiderVersion}`
 }
 
 /** One claim of either kind. */

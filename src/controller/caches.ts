@@ -1,4 +1,5 @@
 import {
+  type IpamClaim,
   type KubeObject,
   type Namespace,
   type NetworkAttachmentDefinition,
@@ -6,6 +7,7 @@ import {
   type Pod,
   resources,
   type SpiderCoordinator,
+  type SpiderIpClaim,
   type SpiderIpPool,
   type SpiderMultusConfig,
   type SpiderReservedIp,
@@ -22,6 +24,9 @@ export interface Caches {
   readonly coordinators: KubeCache<SpiderCoordinator>
   readonly reservedIps: KubeCache<SpiderReservedIp>
   readonly multusConfigs: KubeCache<SpiderMultusConfig>
+  readonly ipClaims: KubeCache<SpiderIpClaim>
+  /** Empty while the cluster has no such kind. */
+  readonly ipamClaims: KubeCache<IpamClaim>
   readonly networkAttachments: KubeCache<NetworkAttachmentDefinition>
   readonly namespaces: KubeCache<Namespace>
   readonly nodes: KubeCache<Node>
@@ -43,6 +48,8 @@ export function openCaches(
     coordinators: createCache<SpiderCoordinator>(api, resources.coordinator, plain, logger),
     reservedIps: createCache<SpiderReservedIp>(api, resources.reservedIp, plain, logger),
     multusConfigs: createCache<SpiderMultusConfig>(api, resources.multusConfig, plain, logger),
+    ipClaims: createCache<SpiderIpClaim>(api, resources.ipClaim, plain, logger),
+    ipamClaims: createCache<IpamClaim>(api, resources.ipamClaim, { ...plain, mayBeAbsent: true }, logger),
     networkAttachments: createCache<NetworkAttachmentDefinition>(
       api,
       resources.networkAttachmentDefinition,

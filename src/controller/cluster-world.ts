@@ -9,6 +9,7 @@ import {
   type Pod,
   type Resource,
   resources,
+  type SpiderIpClaim,
   type SpiderIpPool,
   type SpiderReservedIp,
   type TopOwner,
@@ -40,6 +41,7 @@ export class ClusterWorld implements AllocatorWorld {
   readonly #conflicts = new PoolConflicts()
   #pools: ReadonlyMap<string, SpiderIpPool> | undefined
   #reservedIps: readonly SpiderReservedIp[] | undefined
+  #workloadClaims: ReadonlyMap<string, readonly SpiderIpClaim[]> | undefined
 
   constructor(options: ControllerOptions, api: KubeApi, caches: Caches) {
     this.#api = api
@@ -123,6 +125,26 @@ export class ClusterWorld implements AllocatorWorld {
     return resource === undefined
       ? Promise.resolve(undefined)
       : this.#api.get<Workload>(resource, { namespace, name }, signal)
+  }
+
+  claimsForWorkloads(namespace: string): readonly SpiderIpClaim[] {
+    if (this.#workloadClaims === undefined) {
+      const all = [...this.#caches.ipClaims.values()].filter(
+        ({ spec, metadata }) => spec?.workload !== undefined && metadata.deletionTimestamp === undefined,
+      )
+      all.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+      this.#workloadClaims = Map.groupBy(all, ({ metadata }) => metadata.namespace ?? '')
+    }
+    return this.#workloadClaims.get(namespace) ?? []
+  }
+
+  /** The cache of claims changed. */
+  ipClaimsChanged(): void {
+    this.#workloadClaims = undefined
+  }
+
+  readIpClaim(namespace: string, name: string, signal: AbortSignal): Promise<SpiderIpClaim | undefined> {
+    return this.#api.get<SpiderIpClaim>(resources.ipClaim, { namespace, name }, signal)
   }
 
   /** The workload on top of a pod (spec/ipam.md §3). */

@@ -8,6 +8,7 @@ import {
   type Resource,
   resources,
   type SpiderIpBlock,
+  type SpiderIpClaim,
   type SpiderIpPool,
   type SpiderReservedIp,
 } from '../api/index.ts'
@@ -85,9 +86,10 @@ export class DryRun implements AsyncDisposable {
 
   /** Reads pools, reservations, networks and blocks. What is asked for later is read when it is. */
   static async open(api: KubeApi, settings: DryRunSettings, signal: AbortSignal): Promise<DryRun> {
-    const [pools, reservedIps, networkAttachments, store] = await Promise.all([
+    const [pools, reservedIps, ipClaims, networkAttachments, store] = await Promise.all([
       listed<SpiderIpPool>(api, resources.ipPool, signal),
       listed<SpiderReservedIp>(api, resources.reservedIp, signal),
+      listed<SpiderIpClaim>(api, resources.ipClaim, signal),
       listed<NetworkAttachmentDefinition>(api, resources.networkAttachmentDefinition, signal),
       copyBlocks(api, signal),
     ])
@@ -100,7 +102,7 @@ export class DryRun implements AsyncDisposable {
     ]
     const options = withConfig(parseControllerOptions(args, {}, 'dry-run'), settings.config)
     const none = { subnets: [], coordinators: [], multusConfigs: [], namespaces: [], nodes: [], pods: [] }
-    const caches = snapshotOf({ ...none, pools, reservedIps, networkAttachments })
+    const caches = snapshotOf({ ...none, pools, reservedIps, ipClaims, ipamClaims: [], networkAttachments })
     const world = new DryWorld(options, api, caches)
     for (const pool of pools) {
       const condition = pool.status?.conditions?.find(({ type }) => type === 'AllocatedIPsReadable')

@@ -32,7 +32,7 @@ export function waitsForUs({ metadata }: KubeObject): boolean {
 }
 
 /**
- * Takes our finalizer off an object of the cluster that is being deleted; those of others stay.
+ * Takes our finalizer off an object that is being deleted; those of others stay.
  * @param object from the cache
  */
 export async function letGo(
@@ -41,11 +41,12 @@ export async function letGo(
   api: KubeApi,
   signal: AbortSignal,
 ): Promise<void> {
-  const { name, resourceVersion, finalizers = [] } = object.metadata
+  const { name, namespace, resourceVersion, finalizers = [] } = object.metadata
   const rest = finalizers.filter((finalizer) => finalizer !== spiderFinalizer)
   const body = { metadata: { resourceVersion, finalizers: rest.length === 0 ? null : rest } }
   try {
-    await api.patch(resource, { name }, { type: 'merge', body }, signal)
+    const ref = namespace === undefined ? { name } : { name, namespace }
+    await api.patch(resource, ref, { type: 'merge', body }, signal)
   } catch (error) {
     // Gone already, and the cache does not know yet.
     if (!(error instanceof ApiError) || error.status !== 404) throw error

@@ -8,6 +8,8 @@ export function followCaches(caches: Caches, leadership: () => Leadership | unde
   caches.subnets.onChange((_old, now) => leadership()?.subnetChanged(now))
   caches.coordinators.onChange((_old, now) => leadership()?.coordinatorChanged(now))
   caches.reservedIps.onChange((_old, now) => leadership()?.reservationsChanged(now))
+  caches.ipClaims.onChange((old, now) => leadership()?.ipClaimChanged(old, now))
+  caches.ipamClaims.onChange((old, now) => leadership()?.ipClaims.changed('IPAMClaim', old, now))
   caches.networkAttachments.onChange((old, now) => leadership()?.networkAttachmentChanged(old, now))
   caches.multusConfigs.onChange((_old, now) => leadership()?.multusConfigChanged(now))
 }

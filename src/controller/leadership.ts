@@ -14,6 +14,7 @@ import {
   type Resource,
   resources,
   type SpiderCoordinator,
+  type SpiderIpClaim,
   type SpiderIpPool,
   type SpiderMultusConfig,
   type SpiderReservedIp,
@@ -51,6 +52,7 @@ import type { Caches } from './caches.ts'
 import { ClusterWorld } from './cluster-world.ts'
 import { finalizePool, letGo, waitsForUs } from './final-objects.ts'
 import { followBlocks } from './follow-blocks.ts'
+import { ClaimWatch } from './ip-claims/claim-watch.ts'
 import { ownerOfNetwork, reconcileMultusConfig } from './multus-config-reconciler.ts'
 import type { ControllerOptions } from './options.ts'
 import { mendPool } from './pools/mend-pool.ts'
@@ -96,6 +98,8 @@ export class Leadership {
   readonly #reclaimer: Reclaimer
   readonly #adoption: Adoption
   readonly #claims: ClaimResolver
+  /** Of both kinds of objects that keep addresses. */
+  readonly ipClaims: ClaimWatch
   readonly #endpoints: EndpointView
   readonly #endpointQueue: Queue<string>
   readonly #poolQueue: Queue<string>
@@ -147,15 +151,19 @@ export class Leadership {
       blockedPools: this.#world.blockedPools,
     })
     this.#claims = new ClaimResolver({
+      ...context,
       api: background,
       ledger,
-      events,
-      logger,
       findPod,
       findPool: (name) => caches.pools.get({ name }),
       isReplicaValid: (entry, signal) => isReplicaValid(entry, this.#world, signal),
     })
     this.#claimQueue = this.#queue(4, (ip, signal) => this.#claims.reconcile(ip, signal))
+    this.ipClaims = new ClaimWatch({
+      ...{ api: background, ledger, world: this.#world, events, logger, caches },
+      requireOpen: () => this.#adoption.requireOpen(),
+      queueOf: (work) => this.#queue(4, work),
+    })
     this.#adoptionQueue = this.#queue(1, (_, signal) => this.#adoption.reconcile(signal))
     this.#endpointQueue = this.#queue(16, (key, signal) => this.#endpoints.reconcile(key, signal))
     this.#poolQueue = this.#queue(4, (name, signal) => this.#reconcilePool(name, signal))
@@ -208,7 +216,7 @@ export class Leadership {
     // Deciding ends at once: a reclaimer without a ledger would only complain.
     const deciders = [
       ...[this.#reclaimQueue, this.#multusQueue, this.#claimQueue, this.#adoptionQueue],
-      ...[this.#subnetQueue, this.#coordinatorQueue],
+      ...[this.#subnetQueue, this.#coordinatorQueue, this.ipClaims.queue],
     ]
     const deciding = deciders.map((queue) => queue.close(AbortSignal.abort()))
     const viewing = [this.#endpointQueue, this.#poolQueue].map((queue) => queue.close(budget.signal))
@@ -266,6 +274,7 @@ export class Leadership {
 
   poolChanged(old: SpiderIpPool | undefined, now: SpiderIpPool | undefined): void {
     this.#world.poolsChanged()
+    this.ipClaims.retryPending()
     const name = (now ?? old)?.metadata.name
     if (name !== undefined) this.#poolQueue.add(name)
     const before = this.#conflicts
@@ -292,6 +301,7 @@ export class Leadership {
 
   reservationsChanged(now: SpiderReservedIp | undefined): void {
     this.#world.reservationsChanged()
+    this.ipClaims.retryPending()
     this.#reportReservation(now)
   }
 
@@ -305,6 +315,11 @@ export class Leadership {
 
   #subject(kind: string, metadata: ObjectMeta): EventSubject {
     return { apiVersion: `${spiderGroup}/${spiderVersion}`, kind, metadata }
+  }
+
+  ipClaimChanged(old: SpiderIpClaim | undefined, now: SpiderIpClaim | undefined): void {
+    this.#world.ipClaimsChanged()
+    this.ipClaims.changed('SpiderIPClaim', old, now)
   }
 
   multusConfigChanged(now: SpiderMultusConfig | undefined): void {
@@ -329,6 +344,7 @@ export class Leadership {
     for (const subnet of caches.subnets.values()) this.subnetChanged(subnet)
     for (const coordinator of caches.coordinators.values()) this.coordinatorChanged(coordinator)
     this.#ledger.onChange((change) => this.#addressChanged(change))
+    this.ipClaims.begin()
     for (const { metadata } of caches.pools.values()) this.#poolQueue.add(metadata.name)
     for (const { ip } of this.#ledger.contested()) this.#claimQueue.add(ip)
     if (this.#adoption.seesAgents()) this.#adoptionQueue.add('agents')
@@ -353,6 +369,7 @@ export class Leadership {
 
   #addressChanged({ ip, before, after }: AddressChange): void {
     if (after !== undefined && isContested(after)) this.#claimQueue.add(ip)
+    this.ipClaims.addressChanged({ ip, before, after })
     for (const entry of [before, after]) {
       if (entry === undefined) continue
       if (entry.pod !== '') this.#endpointQueue.add(entry.pod)
@@ -368,6 +385,7 @@ export class Leadership {
   /** A write of an earlier leader may have landed after our first list of the blocks. */
   async #resync(signal: AbortSignal): Promise<void> {
     await this.#ledger.resync(signal)
+    this.ipClaims.begin()
     await this.#sweepEndpoints(signal)
   }
 

@@ -20,6 +20,8 @@ export interface CacheOptions<T extends KubeObject> {
   /** What to keep of each object; runs once for each object that arrives. */
   readonly trim?: (object: T) => T
   readonly timing?: Partial<CacheTiming>
+  /** The cluster may not serve the resource: the cache is empty and in step then, and looks again from time to time. */
+  readonly mayBeAbsent?: boolean
   readonly clock?: Clock
   readonly random?: Random
 }
@@ -33,6 +35,8 @@ export interface CacheTiming {
   /** A watch that ended cleanly and lived shorter than this is followed by a back-off. */
   readonly shortWatchMs: number
   readonly silence: SilenceLimits
+  /** How long to wait before a resource that is not served is asked for again. */
+  readonly absentMs: number
 }
 
 const defaultTiming: CacheTiming = {
@@ -42,6 +46,7 @@ const defaultTiming: CacheTiming = {
   backoffCapMs: 10_000,
   shortWatchMs: 5000,
   silence: defaultSilence,
+  absentMs: 5_000,
 }
 // A server that keeps refusing to go on from our version, whatever it calls the reason, is asked for a new list.
 const maxRefusalsInARow = 4
@@ -154,6 +159,12 @@ class Cache<T extends KubeObject> implements KubeCache<T> {
         else await this.#watch(this.#version, signal)
       } catch (error) {
         if (signal.aborted) return
+        if (this.#isAbsent(error)) {
+          this.#version = undefined
+          this.#replace([])
+          await this.#wait(this.#timing.absentMs, signal)
+          continue
+        }
         if (this.#mustListAfter(toError(error))) this.#version = undefined
         await this.#pause(signal, error instanceof ApiError ? error.retryAfterMs : undefined)
       }
@@ -162,9 +173,18 @@ class Cache<T extends KubeObject> implements KubeCache<T> {
 
   async #pause(signal: AbortSignal, askedMs = 0): Promise<void> {
     const waitMs = Math.max(this.#backoff.nextMs(), Math.min(askedMs, maxAskedMs))
-    await this.#clock.sleep(waitMs, signal).catch((error: unknown) => {
+    await this.#wait(waitMs, signal)
+  }
+
+  async #wait(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#clock.sleep(ms, signal).catch((error: unknown) => {
       if (!signal.aborted) throw error
     })
+  }
+
+  /** No such resource: 404 for a single object is no error. */
+  #isAbsent(error: unknown): boolean {
+    return this.#options.mayBeAbsent === true && error instanceof ApiError && error.status === 404
   }
 
   /** Counts a failure and decides whether the version that we hold can still be resumed from. */
@@ -193,13 +213,17 @@ class Cache<T extends KubeObject> implements KubeCache<T> {
     this.#stats.lists += 1
     this.#stats.lastMessageAtMs = this.#clock.nowMs()
     this.#refusalsInARow = 0
+    this.#replace(items)
+    return resourceVersion
+  }
+
+  #replace(items: readonly T[]): void {
     const next = new Map(items.map((item) => [keyOf(this.#resource, item.metadata), item]))
     const old = this.#objects
     this.#objects = next
     for (const [key, was] of old) if (!next.has(key)) this.#tell(was, undefined)
     for (const [key, now] of next) this.#tellDifference(old.get(key), now)
     this.#synced.resolve()
-    return resourceVersion
   }
 
   /** Follows one watch to its end. */

@@ -39,8 +39,6 @@ export interface AddCall {
    * in use there. Who says more has read that the other pod is over.
    */
   mayTake?(entry: BlockEntry): boolean
-  /** What an entry is answered with when another pod used it before; absent: what it was given with. */
-  regrant?(kept: OwnedAddress): EntryGrant
   /** The owner as another allocator knew it, by name alone: what that one has is the owner's. */
   readonly adoptedOwner?: BlockOwner
   /**

@@ -1,3 +1,4 @@
+import { holderOf } from '../api/index.ts'
 import type { Book } from './blocks/book.ts'
 import { type OwnedAddress, ownerKey } from './entry.ts'
 import { MacTakenError } from './errors.ts'
@@ -28,7 +29,8 @@ export class MacClaims {
       const other = holders.find((one) => !isSameNic(one, address))
       if (other !== undefined) {
         release()
-        throw new MacTakenError(mac, address.entry.nic, other.entry)
+        const { nic } = other.entry
+        throw new MacTakenError(mac, address.entry.nic, { nic, pod: holderOf(other.entry).pod })
       }
       claimed.add(mac)
       this.#coming.set(mac, address)

@@ -349,9 +349,7 @@ function attachChange(
     const { attachments: _, adopted: __, ...rest } = settled(current)
     const attachments = isOfCall ? { attachments: [attachmentOf(call)] } : {}
     const { pod, podUid, node } = call
-    const isNew = current.podUid !== call.podUid
-    const grant = (isNew ? call.regrant?.({ ip, entry: current }) : undefined) ?? current.grant
-    return { kind: 'put', entry: { ...rest, nic, pod, podUid, node, ...attachments, grant } }
+    return { kind: 'put', entry: { ...rest, nic, pod, podUid, node, ...attachments } }
   }
   return { ip, signal, decide }
 }

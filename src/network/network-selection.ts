@@ -22,6 +22,8 @@ export interface NetworkSelection {
   /** Merged into `args.cni` of every plugin of the network. */
   readonly cniArgs?: Readonly<Record<string, unknown>>
   readonly deviceId?: string
+  /** Name of an IPAMClaim in the namespace of the pod (NPWG standard v1.3, 4.1.2.1.11). */
+  readonly ipamClaim?: string
 }
 
 export interface PortMapping {
@@ -138,12 +140,13 @@ function parseElement(at: string, item: unknown, namespace: string): NetworkSele
   const deviceId = text(`${at}.deviceID`, given['deviceID'], '')
   const ips = given['ips'] == null ? undefined : parseIps(`${at}.ips`, given['ips'])
   const claim = text(`${at}.ipam-claim-reference`, given['ipam-claim-reference'], '')
-  if (claim !== '')
+  const isClaimBad = claim !== '' && (ips !== undefined || !subdomain.test(claim) || claim.length > 253)
+  if (isClaimBad)
     throw new InvalidInputError(
       `${at}.ipam-claim-reference`,
       claim,
-      ips === undefined ? 'is not supported in this release' : 'stands beside ips',
-      'leave it out',
+      ips === undefined ? 'is not an object name' : 'stands beside ips',
+      'name an IPAMClaim of the namespace of the pod, and leave ips out',
     )
   return {
     namespace: inside === '' ? namespace : inside,
@@ -153,6 +156,7 @@ function parseElement(at: string, item: unknown, namespace: string): NetworkSele
     ...(ips === undefined ? {} : { ips }),
     ...(guid === '' ? {} : { infinibandGuid: infinibandGuid(`${at}.infiniband-guid`, guid) }),
     ...(deviceId === '' ? {} : { deviceId }),
+    ...(claim === '' ? {} : { ipamClaim: claim }),
     ...optional('portMappings', given['portMappings'], (value) => portMappings(`${at}.portMappings`, value)),
     ...optional('bandwidth', given['bandwidth'], (value) => bandwidth(`${at}.bandwidth`, value)),
     ...optional('defaultRoute', given['default-route'], (value) => gateways(`${at}.default-route`, value)),

@@ -19,8 +19,8 @@ export interface PodNetworks {
   requestOf(nic: string): NicRequest
 }
 
-/** Addresses, each with prefix length or without, and the MAC address that a network selection asks for. */
-export type NicRequest = Pick<NetworkSelection, 'ips' | 'mac'>
+/** Addresses, each with prefix length or without, the MAC address and the IPAMClaim that a network selection asks for. */
+export type NicRequest = Pick<NetworkSelection, 'ips' | 'mac' | 'ipamClaim'>
 
 /** What the networks of a pod are looked up in. */
 export interface NetworkSource {

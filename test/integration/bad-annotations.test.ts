@@ -58,7 +58,7 @@ const kinds: readonly (() => Fault)[] = [
   () => inNetworks(element({ portMappings: [{ hostPort: 70_000 }] }), 'portMappings[0].hostPort 70000'),
   () => inNetworks(element({ bandwidth: { ingressRate: 5 } }), 'bandwidth.ingressRate'),
   () => inNetworks(element({ 'cni-args': word() }), `${networks}[0].cni-args`),
-  () => inNetworks(element({ 'ipam-claim-reference': word() }), `${networks}[0].ipam-claim-reference`),
+  () => inNetworks(element({ 'ipam-claim-reference': `${word()}/x` }), `${networks}[0].ipam-claim-reference`),
   () => [defaultNetwork, `${word()},${word()}`, 'more than one network'],
   () => [defaultNetwork, `missing-${word()}`, 'missing-'],
   () => [defaultNetwork, `${word()}/${word()}/${word()}`, defaultNetwork],

@@ -79,6 +79,8 @@ export class LeaderKit implements AsyncDisposable {
     caches.subnets.onChange((_old, now) => leadership.subnetChanged(now))
     caches.coordinators.onChange((_old, now) => leadership.coordinatorChanged(now))
     caches.reservedIps.onChange((_old, now) => leadership.reservationsChanged(now))
+    caches.ipClaims.onChange((old, now) => leadership.ipClaimChanged(old, now))
+    caches.ipamClaims.onChange((old, now) => leadership.ipClaims.changed('IPAMClaim', old, now))
     return new LeaderKit({ leadership, caches, events, client, term })
   }
 

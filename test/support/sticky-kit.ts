@@ -54,6 +54,12 @@ class Cluster implements AllocatorWorld {
   networksOf() {
     return { nics: this.nics, nadOf: () => 'kube-system/macvlan', requestOf: () => ({}) }
   }
+  claimsForWorkloads(): readonly never[] {
+    return []
+  }
+  readIpClaim(): Promise<undefined> {
+    return Promise.resolve(undefined)
+  }
   read<T extends KubeObject>(kind: string, namespace: string, name: string): Promise<T | undefined> {
     this.reads.push(`${kind} ${namespace}/${name}`)
     return Promise.resolve(this.objects.get(`${kind} ${namespace}/${name}`) as T | undefined)

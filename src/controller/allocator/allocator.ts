@@ -19,8 +19,12 @@ import {
   PoolFullError,
   reservedOf,
   type Selection,
+  type SelectionInput,
   selectPools,
 } from '../../ledger/index.ts'
+import { type ClaimedAddition, claimedAddition } from '../ip-claims/claimed-addition.ts'
+import { ClaimPendingError, ClaimRefusedError } from '../ip-claims/errors.ts'
+import type { ClaimUse } from '../ip-claims/use-claim.ts'
 import { planAdd, podRoutesOf } from './add-plan.ts'
 import { quarantineConflicts } from './conflicts.ts'
 import { gatherSelection } from './gather-selection.ts'
@@ -46,11 +50,20 @@ export interface Allocator {
   check(node: string, request: CheckRequest): void
 }
 
+/** One ADD, and what it looks at. */
+interface PodCall {
+  readonly pod: Pod
+  readonly node: string
+  readonly request: AllocateRequest
+  readonly input: SelectionInput
+  readonly claimed: ClaimedAddition
+}
+
 const budgetCapMs = 100_000
 // Failures that the pod's author or an operator can do something about.
 const forPeople = [
   ...[NoPoolError, PoolFullError, AddressRefusedError, MacTakenError, InvalidInputError],
-  ...[MachineInUseError, StickyWaitError, StickyFailError],
+  ...[MachineInUseError, StickyWaitError, StickyFailError, ClaimRefusedError, ClaimPendingError],
 ]
 
 export function createAllocator(ports: AllocatorPorts): Allocator {
@@ -94,15 +107,27 @@ class LedgerAllocator implements Allocator {
     request: AllocateRequest,
     signal: AbortSignal,
   ): Promise<AllocateResponse> {
+    const { world } = this.#ports
+    const input = await gatherSelection(world, { pod, node }, request, signal)
+    const claimed = await claimedAddition({ pod, request, input }, this.#ports, signal)
+    const call = { pod, node, request, input, claimed }
+    return claimed.use === undefined
+      ? this.#addFromPools(call, signal)
+      : this.#addWithClaim(claimed.use, call, signal)
+  }
+
+  async #addFromPools(
+    { pod, node, request, input, claimed }: PodCall,
+    signal: AbortSignal,
+  ): Promise<AllocateResponse> {
     const { ledger, world } = this.#ports
     const record = await provenRecordOf(pod, world, signal)
     const { owner, key } = record
     const sharing = await observeSharing(pod, record, this.#ports, signal)
-    const input = await gatherSelection(world, { pod, node }, request, signal)
     const podRoutes = podRoutesOf(pod.metadata.annotations?.[annotationKeys.routes])
     let selection: Selection | undefined
     const select = () => {
-      selection ??= selectPools(input)
+      selection ??= claimed.withoutClaimed(selectPools(input))
       return selection
     }
     const asks = await this.#asksOf(pod, record, request, signal)
@@ -137,7 +162,9 @@ class LedgerAllocator implements Allocator {
           return { ...plan, renewed: grants.renewed(held.filter(isAlone), plan) }
         },
         grant: (chosen, earlier) => {
-          return grants.of(chosen, grantsBeside(chosen.want.nic, existing, earlier))
+          const { nic } = chosen.want
+          const others = [...grantsBeside(nic, existing, earlier), ...claimed.grantsOfOthers(owner, nic)]
+          return grants.of(chosen, others)
         },
       },
       signal,
@@ -151,6 +178,40 @@ class LedgerAllocator implements Allocator {
       nics: input.nics,
     })
     return responseOf(request.ifName, answer.addresses)
+  }
+
+  /** As {@link #addFromPools}, for a NIC that has a claim: the claim owns what the NIC gets. */
+  async #addWithClaim(
+    use: ClaimUse,
+    { pod, node, request, input, claimed }: PodCall,
+    signal: AbortSignal,
+  ): Promise<AllocateResponse> {
+    const { ledger, world } = this.#ports
+    const { namespace = '', name, uid = '', annotations = {} } = pod.metadata
+    const { ifName: nic, containerId } = request
+    const key = `${namespace}/${name}`
+    const podRoutes = podRoutesOf(annotations[annotationKeys.routes])
+    let selection: Selection | undefined
+    const select = () => {
+      selection ??= claimed.withoutClaimed(selectPools(input))
+      return selection
+    }
+    const asks = await this.#asksOf(pod, { owner: { kind: 'pod', uid }, key }, request, signal)
+    const grants = new PodGrants({ pod, podRoutes, selection: () => selection, asks, pools: input.pools })
+    const answer = await ledger.add(
+      {
+        ...{ owner: use.owner, pod: key, podUid: uid, node, containerId, nic },
+        reserved: reservedOf(world.reservedIps()),
+        mayTake: (entry) => use.mayTake(entry),
+        plan: (held) => claimed.plan(use, held, { select, grants }),
+        grant: (chosen) => grants.of(chosen, claimed.grantsOfOthers(use.owner, chosen.want.nic)),
+      },
+      signal,
+    )
+    await this.#withdrawClaims(key, uid, signal)
+    const found = { replaced: [], warnings: selection?.warnings ?? [], podRoutes, nics: input.nics }
+    reportAddition(this.#ports, { pod, request, key }, answer, found)
+    return responseOf(nic, answer.addresses)
   }
 
   async #asksOf(

@@ -29,6 +29,8 @@ const failures: Readonly<Record<string, { readonly code: number; readonly prefix
   ADDRESS_REFUSED: { code: 102, prefix: 'address-refused' },
   MAC_TAKEN: { code: 102, prefix: 'mac-taken' },
   NOT_RECORDED: { code: 102, prefix: 'address-not-recorded' },
+  CLAIM_REFUSED: { code: 102, prefix: 'ip-claim' },
+  CLAIM_PENDING: { code: 11, prefix: 'ip-claim-pending' },
   POD_IDENTITY: { code: 105, prefix: 'pod-identity' },
   CALLER_REFUSED: { code: 105, prefix: 'pod-identity' },
   INVALID_INPUT: { code: 7, prefix: 'wrong-input' },

@@ -2,11 +2,11 @@ import {
   type BlockEntry,
   type BlockOwner,
   type ClaimRef,
+  claimApiVersion,
   claimOfOwner,
   directOwner,
   groupOf,
   type Pod,
-  resources,
   type TopOwner,
 } from '../../api/index.ts'
 import { isMachineEntry, isMachineValid, type PodRecord, provenMachineOf } from './sticky/machine.ts'
@@ -92,8 +92,7 @@ async function isClaimValid(
   world: Pick<AllocatorWorld, 'readWorkload'>,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { group, version } = kind === 'IPAMClaim' ? resources.ipamClaim : resources.ipClaim
-  const reference: TopOwner = { apiVersion: `${group}/${version}`, kind, namespace, name, uid }
+  const reference: TopOwner = { apiVersion: claimApiVersion(kind), kind, namespace, name, uid }
   const claim = await world.readWorkload(reference, signal)
   return claim?.metadata.uid === uid && claim.metadata.deletionTimestamp === undefined
 }

@@ -4,6 +4,7 @@ import type {
   Namespace,
   Node,
   Pod,
+  SpiderIpClaim,
   SpiderIpPool,
   SpiderReservedIp,
   TopOwner,
@@ -33,6 +34,10 @@ export interface AllocatorWorld {
   readPodByUid(namespace: string, uid: string, signal: AbortSignal): Promise<Pod | undefined>
   /** Uncached: the VirtualMachineInstanceMigration of KubeVirt. */
   readMigration(namespace: string, name: string, signal: AbortSignal): Promise<MachineMigration | undefined>
+  /** SpiderIPClaims of a namespace that name a workload, by name; from the cache: who may use one is read afresh. */
+  claimsForWorkloads(namespace: string): readonly SpiderIpClaim[]
+  /** Uncached. */
+  readIpClaim(namespace: string, name: string, signal: AbortSignal): Promise<SpiderIpClaim | undefined>
   /** Families that the cluster hands out. */
   readonly versions: readonly IpVersion[]
   /** Sticky addresses for apps/v1 StatefulSets (`enableStatefulSet`). */

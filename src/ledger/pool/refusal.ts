@@ -1,5 +1,5 @@
 import { parseIp, parseRanges, tryParseIp } from '../../address/index.ts'
-import { type Quarantine, type SpiderIpPool, totalSetOf } from '../../api/index.ts'
+import { holderOf, type Quarantine, type SpiderIpPool, totalSetOf } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import type { Book } from '../blocks/book.ts'
 import type { Want } from './choose.ts'
@@ -19,8 +19,10 @@ interface Facts {
 export function refusalOf(ip: string, want: Want, { reserved, book, isOffered }: Facts): string {
   const entry = book.entry(ip)
   if (entry !== undefined) {
-    const { pod, podUid, nic } = entry
-    return `is held by pod ${pod} (uid ${podUid}, NIC ${nic})`
+    const { pod, podUid } = holderOf(entry)
+    return entry.pod === ''
+      ? `is reserved by claim ${pod} (uid ${podUid})`
+      : `is held by pod ${pod} (uid ${podUid}, NIC ${entry.nic})`
   }
   const quarantine = book.quarantineOf(ip)
   if (quarantine !== undefined) return quarantineText(quarantine)

@@ -6,6 +6,7 @@ import type {
   Node,
   Pod,
   RpcFailure,
+  SpiderIpClaim,
   SpiderIpPool,
   SpiderReservedIp,
   Workload,
@@ -68,6 +69,14 @@ export class TestWorld implements AllocatorWorld {
   }
   readWorkload({ namespace, name }: { namespace: string; name: string }): Promise<Workload | undefined> {
     return Promise.resolve(this.workloads.get(`${namespace}/${name}`))
+  }
+
+  readonly ipClaims = new Map<string, SpiderIpClaim>()
+  claimsForWorkloads(): readonly SpiderIpClaim[] {
+    return [...this.ipClaims.values()].filter(({ spec }) => spec.workload !== undefined)
+  }
+  readIpClaim(namespace: string, name: string): Promise<SpiderIpClaim | undefined> {
+    return Promise.resolve(this.ipClaims.get(`${namespace}/${name}`))
   }
 
   addPool(name: string, spec: SpiderIpPool['spec']): void {

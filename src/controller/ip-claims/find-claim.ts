@@ -1,0 +1,97 @@
+import {
+  annotationKeys,
+  type ClaimRef,
+  claimOfOwner,
+  type Pod,
+  parseIpClaim,
+  type SpiderIpClaim,
+  type TopOwner,
+} from '../../api/index.ts'
+import { InvalidInputError } from '../../base/index.ts'
+import type { Ledger } from '../../ledger/index.ts'
+import type { PodNetworks } from '../../network/index.ts'
+import type { AllocatorWorld } from '../allocator/world.ts'
+import { isAmong, provenOwners } from './proven-owners.ts'
+
+/** What a NIC gets its addresses from, instead of pools. */
+export type ClaimChoice =
+  /** The pod has it already, and keeps it to its end. */
+  | { readonly kind: 'held'; readonly claim: ClaimRef }
+  | { readonly kind: 'SpiderIPClaim'; readonly name: string; readonly why: string }
+  | { readonly kind: 'IPAMClaim'; readonly name: string }
+  /** Claims of the pod's workload, by name: the first that nobody uses. */
+  | { readonly kind: 'workload'; readonly names: readonly string[] }
+
+/** The claims of a pod by NIC. */
+export interface PodClaims {
+  readonly byNic: ReadonlyMap<string, ClaimChoice>
+  /** Of the pod, when they were read. */
+  readonly owners: readonly TopOwner[] | undefined
+}
+
+interface FindPorts {
+  readonly world: Pick<AllocatorWorld, 'readWorkload' | 'claimsForWorkloads'>
+  readonly ledger: Pick<Ledger, 'ofPod'>
+}
+
+const field = `Pod annotation '${annotationKeys.ipClaim}'`
+
+/**
+ * Which NICs of a pod have claims: by what the pod has already, its annotation, its network selections, then by its workload.
+ * @param nic of the call; it counts also when the pod's networks do not show it
+ * @throws {InvalidInputError} when the annotation cannot be used, or two sources name a claim for one NIC
+ */
+export async function findClaims(
+  pod: Pod,
+  { networks, nic }: { readonly networks: PodNetworks; readonly nic: string },
+  { world, ledger }: FindPorts,
+  signal: AbortSignal,
+): Promise<PodClaims> {
+  const { namespace = '', name: podName, uid = '', annotations = {} } = pod.metadata
+  const nics = networks.nics.includes(nic) ? networks.nics : [...networks.nics, nic]
+  const [first = nic] = nics
+  const byNic = new Map<string, ClaimChoice>()
+  const settled = new Set<string>()
+  for (const { entry } of ledger.ofPod(`${namespace}/${podName}`)) {
+    if (entry.podUid !== uid || entry.nic === '') continue
+    // A pod's addresses do not change in its life, whatever becomes of its annotations.
+    const claim = claimOfOwner(entry.owner)
+    if (claim !== undefined) byNic.set(entry.nic, { kind: 'held', claim })
+    if (claim !== undefined || entry.owner.kind === 'pod') settled.add(entry.nic)
+  }
+  const text = annotations[annotationKeys.ipClaim]
+  const named = text === undefined ? [] : parseIpClaim(text)
+  for (const choice of named) {
+    const target = choice.nic ?? first
+    if (!settled.has(target)) byNic.set(target, { kind: 'SpiderIPClaim', name: choice.name, why: field })
+  }
+  for (const target of nics) {
+    const name = networks.requestOf(target).ipamClaim
+    if (name === undefined || settled.has(target)) continue
+    if (byNic.has(target)) {
+      const problem = `names a claim for NIC ${target}, and so does its network selection (ipam-claim-reference)`
+      throw new InvalidInputError(field, text, problem, 'leave one of the two out')
+    }
+    byNic.set(target, { kind: 'IPAMClaim', name })
+  }
+  const candidates = world
+    .claimsForWorkloads(namespace)
+    .filter(({ spec }) => isOpen(spec.interface ?? first, byNic, settled))
+  if (candidates.length === 0) return { byNic, owners: undefined }
+  const owners = await provenOwners(pod, world, signal)
+  for (const { metadata, spec } of candidates.filter((claim) => isFor(claim, owners))) {
+    const target = spec.interface ?? first
+    const before = byNic.get(target)
+    const names = before?.kind === 'workload' ? before.names : []
+    byNic.set(target, { kind: 'workload', names: [...names, metadata.name] })
+  }
+  return { byNic, owners }
+}
+
+function isOpen(nic: string, byNic: ReadonlyMap<string, ClaimChoice>, settled: ReadonlySet<string>): boolean {
+  return !byNic.has(nic) && !settled.has(nic)
+}
+
+function isFor({ spec }: SpiderIpClaim, owners: readonly TopOwner[]): boolean {
+  return spec.workload !== undefined && isAmong(owners, spec.workload)
+}
