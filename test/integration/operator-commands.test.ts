@@ -461,3 +461,21 @@ void test('bash completes commands, flags, values and names from the cluster by 
     'json table yaml',
   ])
 })
+
+// The last one: the leader of the other tests is deposed by it.
+void test('freeing one address of a pod with two leaves the other to it, also for a leader that starts then', async () => {
+  await createAll([
+    pool('both4', ['10.6.0.120-10.6.0.121'], {}),
+    pool('both6', ['fd00:6::20-fd00:6::21'], { subnet: 'fd00:6::/64' }),
+  ])
+  await createPod('both', { 'ipam.spidernet.io/ippool': '{"ipv4":["both4"],"ipv6":["both6"]}' })
+  const [ip4 = '', ip6 = ''] = await waitFor('the pools are known', 5_000, async () => {
+    const got = await leader.add('team/both').catch(() => [])
+    return got.length === 2 ? got : undefined
+  })
+  assert.equal((await ctl('ip', 'release', ip4, '--yes', '--force')).code, 0)
+  await using next = await LeaderKit.start(join(server.dir, 'controller.kubeconfig'), { term: 8 })
+  assert.match((await ctl('ip', 'show', ip6)).out, /State: +allocated/)
+  const again = await next.add('team/both')
+  assert.equal(again[1] ?? again[0], ip6)
+})

@@ -9,13 +9,15 @@ import { listReservations } from '../ip/read-address.ts'
 import { formatOutput, outputFlag, outputFormat } from '../output.ts'
 import { readRecords } from '../pool/commands.ts'
 import { exitCodes } from '../run-cli.ts'
-import { type Explanation, explanationLines, groupByResult } from './explain-lines.ts'
-import { type ExplainWorld, explainPod, type PodExplained } from './explain-pod.ts'
+import { type Explanation, explanationLines, ResultGroups } from './explain-lines.ts'
+import { countsWith, type ExplainWorld, explainPod } from './explain-pod.ts'
 import { readInstallation } from './installation.ts'
 import { podOfManifest, readManifest } from './manifest.ts'
 
-/** Nodes of one explanation: each is asked all rules of all candidate pools. */
+/** Nodes of one explanation. */
 const maxNodes = 200
+/** Pools of all nodes together that are judged, each by all rules. */
+const maxJudged = 100_000
 const nodePage = 500
 
 /** Commands that tell what the allocator would do. */
@@ -29,45 +31,45 @@ interface Subject {
   readonly node: string | undefined
 }
 
+const command: Omit<Command, 'run'> = {
+  name: 'explain pod',
+  usage: 'NAMESPACE/NAME | -f FILE [FLAGS]',
+  summary: 'Tell which pools a pod may use, by each rule, and what it would get; 1 when it would get nothing',
+  flags: [
+    {
+      name: 'filename',
+      short: 'f',
+      value: 'FILE',
+      values: 'files',
+      text: 'manifest of a pod or workload that need not exist; - reads it',
+    },
+    {
+      name: 'namespace',
+      short: 'n',
+      value: 'NAME',
+      values: 'namespaces',
+      text: 'where the manifest goes (default)',
+    },
+    {
+      name: 'node',
+      value: 'NAME',
+      values: 'nodes',
+      text: 'as if the pod were there (its own node; else each that is Ready)',
+    },
+    {
+      name: 'install-namespace',
+      value: 'NAME',
+      values: 'namespaces',
+      text: 'of ConfigMap spiderpool-conf (looked for)',
+    },
+    { name: 'cluster-network', value: 'NS/NAME', text: 'network of the first NIC (that of the ConfigMap)' },
+    outputFlag,
+    ...clusterFlags,
+  ],
+  argument: 'pods',
+}
+
 function podCommand(cluster: ClusterPort, env: Env): Command {
-  const command: Omit<Command, 'run'> = {
-    name: 'explain pod',
-    usage: 'NAMESPACE/NAME | -f FILE [FLAGS]',
-    summary:
-      'Tell which pools a pod may use, by each rule, and what it would get; 1 when it would get nothing',
-    flags: [
-      {
-        name: 'filename',
-        short: 'f',
-        value: 'FILE',
-        values: 'files',
-        text: 'manifest of a pod or workload that need not exist; - reads it',
-      },
-      {
-        name: 'namespace',
-        short: 'n',
-        value: 'NAME',
-        values: 'namespaces',
-        text: 'where the manifest goes (default)',
-      },
-      {
-        name: 'node',
-        value: 'NAME',
-        values: 'nodes',
-        text: 'as if the pod were there (its own node; else each that is Ready)',
-      },
-      {
-        name: 'install-namespace',
-        value: 'NAME',
-        values: 'namespaces',
-        text: 'of ConfigMap spiderpool-conf (looked for)',
-      },
-      { name: 'cluster-network', value: 'NS/NAME', text: 'network of the first NIC (that of the ConfigMap)' },
-      outputFlag,
-      ...clusterFlags,
-    ],
-    argument: 'pods',
-  }
   return {
     ...command,
     run: async (args, terminal, signal) => {
@@ -142,17 +144,25 @@ async function explain(
   const { DryRun } = await import('../../controller/index.ts')
   await using dryRun = await DryRun.open(api, settings, signal)
   const reserved = reservedOf(await listReservations(api, signal))
-  const world: ExplainWorld = { dryRun, reserved, records: await readRecords(nowMs, api, signal), nowMs }
-  const results: PodExplained[] = []
-  for (const one of nodes.slice(0, maxNodes)) results.push(await explainPod(pod, one, world, signal))
+  const records = await readRecords(nowMs, api, signal)
+  const world: ExplainWorld = { dryRun, countsOf: countsWith({ reserved, records, nowMs }) }
+  const groups = new ResultGroups()
+  let judged = 0
+  for (const one of nodes.slice(0, maxNodes)) {
+    if (judged > maxJudged) break
+    const explained = await explainPod(pod, one, world, signal)
+    groups.add(explained)
+    judged += explained.nics.flatMap(({ families }) => families.flatMap(({ pools }) => pools)).length
+  }
+  const results = groups.results()
   const isServed = results.length > 0 && results.every((one) => one.isServed)
-  return { pod: key, isServed, results: groupByResult(results), notes: [...notes, ...nodeNotes(nodes)] }
+  const left = nodes.length - groups.nodeCount
+  return { pod: key, isServed, results, notes: [...notes, ...nodeNotes(nodes.length, left)] }
 }
 
-function nodeNotes(nodes: readonly string[]): readonly string[] {
-  if (nodes.length === 0) return ['no node is Ready: name one by --node']
-  const more = nodes.length - maxNodes
-  return more > 0 ? [`${more} more nodes were not looked at: name one by --node`] : []
+function nodeNotes(count: number, left: number): readonly string[] {
+  if (count === 0) return ['no node is Ready: name one by --node']
+  return left > 0 ? [`${left} more nodes were not looked at: name one by --node`] : []
 }
 
 async function requireNamespace(name: string, api: KubeApi, signal: AbortSignal): Promise<void> {

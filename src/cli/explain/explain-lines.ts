@@ -11,15 +11,26 @@ export interface Explanation {
   readonly notes: readonly string[]
 }
 
-/** Joins the results of nodes where all is judged alike; the values that were compared are those of the first. */
-export function groupByResult(results: readonly PodExplained[]): Explanation['results'] {
-  const groups = Map.groupBy(results, (one) => JSON.stringify(one.nics.map(essenceOf)))
-  return [...groups.values()].flatMap((group) => {
-    const [first] = group
-    if (first === undefined) return []
-    const { nics, isServed } = first
-    return [{ nodes: group.map(({ node }) => node), nics, isServed }]
-  })
+/** Joins the results of nodes where all is judged alike: of each group only the values of the first node are held. */
+export class ResultGroups {
+  readonly #groups = new Map<string, { readonly nodes: string[]; readonly first: PodExplained }>()
+  nodeCount = 0
+
+  add(result: PodExplained): void {
+    this.nodeCount++
+    const key = JSON.stringify(result.nics.map(essenceOf))
+    const found = this.#groups.get(key)
+    if (found === undefined) this.#groups.set(key, { nodes: [result.node], first: result })
+    else found.nodes.push(result.node)
+  }
+
+  results(): Explanation['results'] {
+    return [...this.#groups.values()].map(({ nodes, first: { nics, isServed } }) => ({
+      nodes,
+      nics,
+      isServed,
+    }))
+  }
 }
 
 /** What matters of a NIC when nodes are compared: not the values, which name the node, and not which address is next. */

@@ -61,9 +61,21 @@ export interface PodExplained {
 /** What the explanation is made with. */
 export interface ExplainWorld {
   readonly dryRun: DryRun
+  readonly countsOf: (pool: SpiderIpPool) => Pick<PoolExplained, 'counts' | 'problem'>
+}
+
+/** Counts the addresses of a pool once, however many nodes ask. */
+export function countsWith(facts: {
   readonly reserved: Reserved
   readonly records: Records
   readonly nowMs: number
+}): ExplainWorld['countsOf'] {
+  const known = new WeakMap<SpiderIpPool, Pick<PoolExplained, 'counts' | 'problem'>>()
+  return (pool) => {
+    const found = known.get(pool) ?? countPool(pool, facts)
+    known.set(pool, found)
+    return found
+  }
 }
 
 /** Explains a pod on a node: the rules by the allocator's own table, the answer by the allocator itself. */
@@ -192,11 +204,17 @@ function explainOne(
   pool: SpiderIpPool,
   wanted: { readonly nic: string; readonly version: 4 | 6 },
   input: SelectionInput,
-  { reserved, records, nowMs }: ExplainWorld,
+  { countsOf }: ExplainWorld,
 ): PoolExplained {
   const rules = explainPool(pool, wanted, input)
-  const { name } = pool.metadata
   const isEligible = rules.every(({ isPassed }) => isPassed)
+  return { name: pool.metadata.name, isEligible, rules, ...countsOf(pool) }
+}
+
+function countPool(
+  pool: SpiderIpPool,
+  { reserved, records, nowMs }: Parameters<typeof countsWith>[0],
+): Pick<PoolExplained, 'counts' | 'problem'> {
   try {
     const sets = setsOfPool(pool, reserved, records, nowMs)
     const counts = {
@@ -204,8 +222,8 @@ function explainOne(
       used: exactCount(sets.used.size),
       free: exactCount(sets.free.size + sets.resting.size),
     }
-    return { name, isEligible, rules, counts }
+    return { counts }
   } catch (error) {
-    return { name, isEligible, rules, problem: problemOf(error) }
+    return { problem: problemOf(error) }
   }
 }
