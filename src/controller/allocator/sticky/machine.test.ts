@@ -271,7 +271,7 @@ void test('a third pod is refused while two run, whatever migration it names', a
   launcher(kit, 'c', targetOf('again'))
   const { code, msg } = await kit.refused('launch-c', { node: 'node2' })
   assert.equal(code, 11)
-  assert.match(msg, /pod launch-a and launch-b uses them, and a machine migrates between two pods only/)
+  assert.match(msg, /pod launch-a and pod launch-b use them, and a machine migrates between two pods only/)
   assert.deepEqual(kit.usersOf('10.6.0.10'), ['c-launch-a:active', 'c-launch-b:idle'])
 })
 

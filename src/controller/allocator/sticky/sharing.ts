@@ -80,11 +80,11 @@ async function requireMigration(
   world: Pick<AllocatorWorld, 'readMigration'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const names = running.map(({ metadata }) => metadata.name).join(' and ')
+  const names = running.map(({ metadata }) => metadata.name).join(' and pod ')
   const refuse = (why: string): never => {
     throw new MachineInUseError(
       `Cannot give pod "${machine.split('/')[0] ?? ''}/${pod.metadata.name}" the addresses of virtual machine "${machine}": ` +
-        `pod ${names} uses them, and ${why}`,
+        `pod ${names} use${running.length === 1 ? 's' : ''} them, and ${why}`,
       `Wait until pod ${names} is gone, or migrate the machine by a VirtualMachineInstanceMigration`,
     )
   }
