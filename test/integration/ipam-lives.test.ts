@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import {
+  type AllocateResponse,
   annotationKeys,
   type KubeObject,
   type Pod,
@@ -252,6 +253,30 @@ void test('W20 an endpoint of another that stands in the way fails no ADD, and i
     ({ status: { current } }) => current.node === 'node1',
   )
   assert.equal(now.current.uid, pod.metadata.uid)
+})
+
+void test('A25 conflict', async () => {
+  await rig.pool('a25', { subnet: '10.25.0.0/16', ips: ['10.25.168.151-10.25.168.152'] })
+  const pod = await rig.pod('a25', { annotations: choice('a25') })
+  const firsts = (answer: AllocateResponse) => answer.ips.map(({ address }) => address)
+  assert.deepEqual(firsts(await rig.allocate(pod)), ['10.25.168.151/16'])
+  const conflicts = [{ ip: '10.25.168.151', mac: '02:00:00:00:00:25' }]
+  assert.deepEqual(firsts(await rig.allocate(pod, { conflicts })), ['10.25.168.152/16'], 'in the same call')
+  assert.deepEqual([...(await rig.owners('a25')).keys()], ['10.25.168.152'])
+  const { items } = await rig.api.listAll<SpiderIpBlock>(resources.ipBlock, {}, never)
+  const record = items.map(({ spec }) => spec.quarantine?.['10.25.168.151']).find((one) => one !== undefined)
+  assert.deepEqual(
+    [record?.mac, record?.pod, record?.nic, record?.node],
+    ['02:00:00:00:00:25', 'default/a25', 'eth0', 'node1'],
+  )
+  assert.match(await rig.eventOf('a25', /AddressConflict/), /10\.25\.168\.151.*02:00:00:00:00:25/)
+  assert.deepEqual((await rig.add(pod)).ips, ['10.25.168.152/16'], 'a retry gets what that call was answered')
+  const other = await rig.pod('a25-other', { annotations: choice('a25') })
+  assert.match((await rig.add(other)).msg, /all IP addresses used out.*1 quarantined/)
+  // Nobody but the sandbox that has an address can have it quarantined.
+  const lie = rig.allocate(other, { conflicts: [{ ip: '10.25.168.152' }] })
+  await assert.rejects(lie, /all IP addresses used out/)
+  assert.deepEqual([...(await rig.owners('a25'))], [['10.25.168.152', 'default/a25 eth0']])
 })
 
 const ownerOf = ({ apiVersion = '', kind = '', metadata: { name, uid = '' } }: KubeObject) => {
