@@ -199,6 +199,20 @@ void test('a failed ADD gives back what it took, and passes on the code of the a
   assert.deepEqual(readdirSync(kit.options.journalDir), [])
 })
 
+void test('a failed repetition of an ADD frees nothing that the first one was answered with', async () => {
+  const sandbox = container('repeated')
+  assert.equal((await kit.call('spiderpool', 'ADD', ipamConfig(), sandbox)).exitCode, 0)
+  for (const code of [11, 100]) {
+    kit.allocator.refusal = new AllocatorError({ code, msg: 'no', details: 'no: wait' })
+    assert.equal((await kit.call('spiderpool', 'ADD', ipamConfig(), sandbox)).json['code'], code)
+    kit.allocator.refusal = undefined
+    // As DEL: a replica's address stays its own, and another pod's is freed when the pod goes.
+    assert.equal(kit.allocator.releases.at(-1)?.reason, 'detach')
+    assert.equal((await kit.call('spiderpool', 'ADD', ipamConfig(), sandbox)).exitCode, 0)
+  }
+  await reset('repeated')
+})
+
 void test('DEL of a container that another allocator served says whose it is, as far as the runtime does', async () => {
   const unknown = container('of-the-reference')
   assert.equal((await kit.call('spiderpool', 'DEL', ipamConfig(), unknown)).exitCode, 0)

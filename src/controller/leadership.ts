@@ -339,6 +339,9 @@ export class Leadership {
 
   #begin(): void {
     const { caches, options } = this.#context
+    // Nobody told of what changed while the records of others were taken in.
+    this.#world.poolsChanged()
+    this.#world.reservationsChanged()
     this.#conflicts = this.#world.poolConflicts()
     for (const reserved of caches.reservedIps.values()) this.#reportReservation(reserved)
     for (const subnet of caches.subnets.values()) this.subnetChanged(subnet)

@@ -95,6 +95,7 @@ export class IpamPlugin {
         atMs: this.#ports.clock.nowMs(),
         state: 'held',
       }
+      const before = this.#ports.journal.find(entry)
       // On disk before the allocator is asked: an address that it records is never unknown here. It also takes back a
       // release of this very attachment that is still to be told.
       await this.#ports.journal.write(entry)
@@ -104,7 +105,7 @@ export class IpamPlugin {
         this.#given.set(keyOf(env), givenBy(env.ifName, answer))
         return convertResult(toResult(env.ifName, answer), config.cniVersion)
       } catch (cause) {
-        throw await undone(cause, () => this.#undo(entry, cause))
+        throw await undone(cause, () => this.#undo(entry, before, cause))
       }
     })
   }
@@ -124,9 +125,11 @@ export class IpamPlugin {
     }
   }
 
-  async #undo(entry: JournalEntry, cause: unknown): Promise<void> {
+  async #undo(entry: JournalEntry, before: JournalEntry | undefined, cause: unknown): Promise<void> {
     const { code } = cniErrorObject(cause)
     if (code === cniCodes.poolExhausted) this.#ports.poolWasFull()
+    // It may have been answered before: what an earlier ADD of the attachment took is not this one's to free.
+    if (before?.state === 'held') return this.#release(asReleasing(entry))
     if (refusals.includes(code)) return this.#ports.journal.delete(entry)
     await this.#release({ ...entry, state: { releasing: 'undo' } })
   }

@@ -70,11 +70,11 @@ export class EndpointView {
    * nothing else.
    *
    * @returns keys to reconcile: pods whose endpoint is missing or shows something else, and endpoints that show addresses
-   *   nobody holds, unless their pod lives: those may be of addresses that another allocator gave
+   *   nobody holds, unless their pod lives and another allocator wrote them: it may have given those addresses
    */
   async sweep(signal: AbortSignal): Promise<readonly string[]> {
     const { api, ledger } = this.#ports
-    const unheld = new Map<string, string>() // key, uid of its pod
+    const unheld = new Map<string, string | undefined>() // key; uid of its pod, when another allocator wrote it
     const right = new Set<string>()
     const keep = (endpoint: SpiderEndpoint): SpiderEndpoint => {
       const { namespace = '', name, finalizers = [], ownerReferences = [] } = endpoint.metadata
@@ -89,7 +89,8 @@ export class EndpointView {
         held.length === 0 &&
         (finalizers.includes(spiderFinalizer) || ownerReferences.length === 0)
       ) {
-        unheld.set(key, endpoint.status?.current?.uid ?? '')
+        // A write of an earlier leader, or one of ours that came late, shows what was freed since.
+        unheld.set(key, isOurEndpoint(endpoint) ? undefined : (endpoint.status?.current?.uid ?? ''))
       }
       return { metadata: { name }, status: noStatus }
     }
@@ -97,6 +98,10 @@ export class EndpointView {
     const keys = new Set<string>()
     for (const [key, uid] of unheld) {
       const [namespace = '', name = ''] = key.split('/')
+      if (uid === undefined) {
+        keys.add(key)
+        continue
+      }
       const pod = await api.get<Pod>(resources.pod, { namespace, name }, signal)
       if (pod === undefined || pod.metadata.uid !== uid || !isAlive(pod)) keys.add(key)
     }

@@ -1,0 +1,64 @@
+import type { JournalFolder } from '../../../src/agent/journal-folder.ts'
+import type { Scheduler } from '../scheduler.ts'
+
+/** The disk of one node: it outlives its agents; a write counts when it is done, a removal when the folder was synced. */
+export class NodeDisk {
+  readonly #scheduler: Scheduler
+  readonly #files = new Map<string, string>()
+  /** Removed, not synced: a crash of the machine may bring them back. */
+  readonly #removed = new Map<string, string>()
+  readonly #pending = new Set<() => void>()
+
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler
+  }
+
+  has(name: string): boolean {
+    return this.#files.has(name)
+  }
+
+  /** Of what a dead process had under way, some is done and some is not. */
+  agentCrashed(): void {
+    for (const apply of this.#pending) if (this.#scheduler.chance(0.5)) apply()
+    this.#pending.clear()
+  }
+
+  machineCrashed(): void {
+    this.agentCrashed()
+    for (const [name, content] of this.#removed) {
+      if (!this.#files.has(name) && this.#scheduler.chance(0.5)) this.#files.set(name, content)
+    }
+    this.#removed.clear()
+  }
+
+  /** The folder as one agent process sees it. */
+  folderOf(actor: string): JournalFolder {
+    const later = (apply: () => void): Promise<void> =>
+      new Promise((resolve) => {
+        this.#pending.add(apply)
+        const run = () => {
+          if (!this.#pending.delete(apply)) return
+          apply()
+          resolve()
+        }
+        this.#scheduler.at(actor, () => this.#scheduler.at(actor, run))
+      })
+    return {
+      open: () => Promise.resolve([...this.#files.keys()]),
+      read: (name) => Promise.resolve(this.#files.get(name) ?? ''),
+      write: (name, content) => later(() => void this.#files.set(name, content)),
+      rename: (name, to) => {
+        this.#files.set(to, this.#files.get(name) ?? '')
+        this.#files.delete(name)
+        return Promise.resolve()
+      },
+      remove: (name) =>
+        later(() => {
+          const content = this.#files.get(name)
+          if (content !== undefined) this.#removed.set(name, content)
+          this.#files.delete(name)
+        }),
+      sync: () => later(() => this.#removed.clear()),
+    }
+  }
+}
