@@ -291,6 +291,32 @@ void test('releases beside a leader that goes on allocating in the same block: n
   assert.deepEqual(new Set(items.map(({ spec }) => spec.term)), new Set([7]), 'the term of the leader stays')
 })
 
+void test('an address that a claim keeps is told of as such, given to the pod that names it, and not released', async () => {
+  await createAll([pool('vips', ['10.6.0.130-10.6.0.131'], {})])
+  const claim = named('spiderpool.spidernet.io/v2beta1', 'SpiderIPClaim', 'vip', {
+    spec: { ippools: { ipv4: ['vips'] } },
+  })
+  await api.create(resources.ipClaim, { ...claim, metadata: { name: 'vip', namespace: 'team' } }, never)
+  const ip = '10.6.0.130'
+  await waitFor('the claim has its address', 10_000, async () => {
+    return /SpiderIPClaim team\/vip/.test((await ctl('ip', 'show', ip)).out) ? true : undefined
+  })
+  assert.match((await ctl('ip', 'show', ip)).out, /Pod: +none: its owner keeps the address/)
+  const file = join(dir, 'claimer.yaml')
+  const metadata = {
+    name: 'claimer',
+    namespace: 'team',
+    annotations: { 'ipam.spidernet.io/ip-claim': 'vip' },
+  }
+  writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata }))
+  const explained = await ctl('explain', 'pod', '-f', file, '--node', 'node1')
+  assert.equal(explained.code, 0, explained.out + explained.err)
+  assert.match(explained.out, /result: 10\.6\.0\.130\/16 of vips/)
+  const refusal = await ctl('ip', 'release', ip, '--yes')
+  assert.equal(refusal.code, 1)
+  assert.match(refusal.err, /is kept for the next pod of spiderpool\.spidernet\.io\/SpiderIPClaim team\/vip/)
+})
+
 void test('ip set keeps an address from pods for a time or for good, and gives it back', async () => {
   await createAll([pool('kept', ['10.6.0.100-10.6.0.101'], {})])
   const [quarantined, reserved] = ['10.6.0.100', '10.6.0.101']
