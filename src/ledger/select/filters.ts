@@ -31,6 +31,9 @@ export interface Rejection {
 /** One bit for each rule: by them most rules are left out before they are asked. */
 export type RuleBits = number
 
+/** All rules but that of the family, for pools of which it is known. */
+export const allButFamily: RuleBits = bitsOf(({ code }) => code !== 'pool-wrong-family')
+
 /** The rules that can refuse a pool of this spec for one request or another. */
 export function bitsOfPool(pool: SpiderIpPool): RuleBits {
   return bitsOf((rule) => rule.concerns(pool))
@@ -71,20 +74,29 @@ export function formatVerdict(verdict: Verdict): string {
     : `${verdict.pool}: ${verdict.rule}: ${verdict.compared}`
 }
 
-/** The refusal by the first of the rules with these bits that refuses. */
+/** The first of the rules with these bits that refuses. */
+export function firstRefusal(
+  bits: RuleBits,
+  pool: SpiderIpPool,
+  wanted: Wanted,
+  input: SelectionInput,
+): PoolRule | undefined {
+  for (let left = bits; left !== 0; left &= left - 1) {
+    const rule = poolRules[31 - Math.clz32(left & -left)]
+    if (rule !== undefined && !rule.passes(pool, wanted, input)) return rule
+  }
+  return undefined
+}
+
+/** The refusal by that rule. */
 export function firstRejection(
   bits: RuleBits,
   pool: SpiderIpPool,
   wanted: Wanted,
   input: SelectionInput,
 ): Rejection | undefined {
-  for (let left = bits; left !== 0; left &= left - 1) {
-    const rule = poolRules[31 - Math.clz32(left & -left)]
-    if (rule !== undefined && !rule.passes(pool, wanted, input)) {
-      return new LazyRejection(rule, pool, wanted, input)
-    }
-  }
-  return undefined
+  const rule = firstRefusal(bits, pool, wanted, input)
+  return rule === undefined ? undefined : new LazyRejection(rule, pool, wanted, input)
 }
 
 /** A refusal that is put into words when somebody reads it: of thousands of pools that do not fit few are shown. */

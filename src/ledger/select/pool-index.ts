@@ -76,6 +76,9 @@ export class PoolIndex {
     version: IpVersion,
     field: string,
   ): { readonly pools: readonly IndexedPool[]; readonly missing: readonly string[] } {
+    const [only] = entries
+    if (entries.length === 1 && only !== undefined && isWildcard(only))
+      return { pools: this.matching(only, version, field), missing: [] }
     const found = new Set<IndexedPool>()
     const missing = new Set<string>()
     for (const entry of entries) {

@@ -205,7 +205,9 @@ const network: PoolRule = {
     if (!hasItems(spec.multusName)) return true
     const found = nadOf(nic)
     // An unknown one is told by the rule before.
-    return found === undefined || networkNames(spec.multusName, installNamespace).includes(found)
+    if (found === undefined) return true
+    const short = found.startsWith(`${installNamespace}/`) ? found.slice(installNamespace.length + 1) : found
+    return spec.multusName.includes(found) || (!short.includes('/') && spec.multusName.includes(short))
   },
   words: () => 'spec.multusName is not matched',
   compared: ({ spec }, { nic }, { nadOf, installNamespace }) =>

@@ -1,6 +1,14 @@
 import type { IpVersion, SpiderIpPool } from '../../api/index.ts'
 import { NoPoolError } from '../errors.ts'
-import { bitsOfRequest, firstRejection, formatVerdict, type Verdict } from './filters.ts'
+import {
+  allButFamily,
+  bitsOfRequest,
+  firstRefusal,
+  firstRejection,
+  formatVerdict,
+  type RuleBits,
+  type Verdict,
+} from './filters.ts'
 import type { IndexedPool } from './pool-index.ts'
 import type { SelectionInput } from './selection-input.ts'
 import { findSources, type NamedPools } from './sources.ts'
@@ -79,15 +87,26 @@ export function mayKeep({ verdicts }: Candidates, pool: string): boolean {
   return verdict !== undefined && (verdict.kind === 'pass' || verdict.isLenient)
 }
 
-function candidatesOf(wanted: NamedPools, input: SelectionInput, requestBits: number): Candidates {
+function candidatesOf(wanted: NamedPools, input: SelectionInput, requestBits: RuleBits): Candidates {
   const { nic, version, cleanGateway, source } = wanted
+  const bitsFor = ({ bits, version: own }: IndexedPool): RuleBits =>
+    own === version ? bits & requestBits & allButFamily : bits & requestBits
   const passed: IndexedPool[] = []
-  const verdicts = wanted.pools.map((one) => {
-    const refused = firstRejection(one.bits & requestBits, one.pool, wanted, input)
-    if (refused === undefined) passed.push(one)
-    return refused ?? one.pass
-  })
-  return { nic, version, cleanGateway, source, pools: byRank(passed), verdicts }
+  for (const one of wanted.pools) {
+    if (firstRefusal(bitsFor(one), one.pool, wanted, input) === undefined) passed.push(one)
+  }
+  let verdicts: readonly Verdict[] | undefined
+  return {
+    ...{ nic, version, cleanGateway, source },
+    pools: byRank(passed),
+    // Of thousands of pools nobody asks why, as long as one fits.
+    get verdicts() {
+      verdicts ??= wanted.pools.map(
+        (one) => firstRejection(bitsFor(one), one.pool, wanted, input) ?? one.pass,
+      )
+      return verdicts
+    },
+  }
 }
 
 /** Equal ranks keep their order. Ranks are few: they are dealt out, not compared. */
