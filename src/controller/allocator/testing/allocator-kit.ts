@@ -13,25 +13,25 @@ import type {
 } from '../../../api/index.ts'
 import { silentLogger, toError } from '../../../base/index.ts'
 import { Ledger, MemoryBlockStore } from '../../../ledger/index.ts'
-import type { NicRequest } from '../../../network/index.ts'
+import type { NicRequest, PodNetworks } from '../../../network/index.ts'
 import { type Allocator, createAllocator } from '../allocator.ts'
 import { toRpcFailure } from '../errors.ts'
 import type { AllocatorEvents, AllocatorWorld } from '../world.ts'
 
-export const never = new AbortController().signal
+export const never: AbortSignal = new AbortController().signal
 
 /** A cluster as the allocator sees it, that a test changes at will. */
 export class TestWorld implements AllocatorWorld {
-  readonly pods = new Map<string, Pod>()
-  readonly poolMap = new Map<string, SpiderIpPool>()
-  readonly workloads = new Map<string, Workload>()
+  readonly pods: Map<string, Pod> = new Map()
+  readonly poolMap: Map<string, SpiderIpPool> = new Map()
+  readonly workloads: Map<string, Workload> = new Map()
   reserved: readonly SpiderReservedIp[] = []
   nics: readonly string[] = ['eth0']
   readonly versions = [4, 6] as const
   readonly isStatefulSetSticky = true
   readonly isMachineSticky = true
   readonly installNamespace = 'kube-system'
-  readonly blockedPools = new Map<string, string>()
+  readonly blockedPools: Map<string, string> = new Map()
   readonly events: string[] = []
   readonly conflicts: string[] = []
 
@@ -48,11 +48,11 @@ export class TestWorld implements AllocatorWorld {
     return Promise.resolve({ metadata: { name } })
   }
   requests: Record<string, NicRequest> = {}
-  networksOf() {
+  networksOf(): PodNetworks {
     return {
       nics: this.nics,
-      nadOf: () => 'kube-system/macvlan-ens192',
-      requestOf: (nic: string) => this.requests[nic] ?? {},
+      nadOf: (): string => 'kube-system/macvlan-ens192',
+      requestOf: (nic): NicRequest => this.requests[nic] ?? {},
     }
   }
   readPod(namespace: string, name: string): Promise<Pod | undefined> {
@@ -71,7 +71,7 @@ export class TestWorld implements AllocatorWorld {
     return Promise.resolve(this.workloads.get(`${namespace}/${name}`))
   }
 
-  readonly ipClaims = new Map<string, SpiderIpClaim>()
+  readonly ipClaims: Map<string, SpiderIpClaim> = new Map()
   claimsForWorkloads(): readonly SpiderIpClaim[] {
     return [...this.ipClaims.values()].filter(({ spec }) => spec.workload !== undefined)
   }
