@@ -15,6 +15,7 @@ import {
 import { OperationError, silentLogger, systemClock, systemRandom } from '../base/index.ts'
 import { ApiError, type KubeApi, type KubeCache } from '../kube/index.ts'
 import {
+  attachmentsOf,
   Ledger,
   MemoryBlockStore,
   type OwnedAddress,
@@ -24,6 +25,7 @@ import {
 import type { PodNetworks } from '../network/index.ts'
 import { type Allocator, createAllocator } from './allocator/allocator.ts'
 import { gatherSelection } from './allocator/gather-selection.ts'
+import { recordKeysOf } from './allocator/sticky/machine.ts'
 import type { Caches } from './caches.ts'
 import { ClusterWorld } from './cluster-world.ts'
 import { parseControllerOptions, withConfig } from './options.ts'
@@ -128,9 +130,14 @@ export class DryRun implements AsyncDisposable {
     return this.#networks.get(ref)
   }
 
-  /** What the ledger has for a pod, by its `namespace/name`. */
-  heldBy(pod: string): readonly OwnedAddress[] {
-    return this.#ledger.ofPod(pod)
+  /** What the pod has; the launcher pod of a virtual machine has what the machine has, that it uses. */
+  heldBy(pod: Pod): readonly OwnedAddress[] {
+    const { uid } = pod.metadata
+    const isUsed = ({ entry }: OwnedAddress) =>
+      entry.podUid === uid || attachmentsOf(entry).some((one) => one.podUid === uid)
+    return recordKeysOf(pod)
+      .flatMap((key) => this.#ledger.ofPod(key))
+      .filter(isUsed)
   }
 
   /** What the pools are selected by. @throws {NotReadyError} when the node or the namespace is not there */

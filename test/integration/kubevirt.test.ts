@@ -3,13 +3,16 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import {
   decodeAllocatedIps,
+  defaultProductConfig,
   type KubeObject,
+  type Pod,
   resources,
   type SpiderEndpoint,
   type SpiderIpBlock,
   type SpiderIpPool,
 } from '../../src/api/index.ts'
 import { toRpcFailure } from '../../src/controller/allocator/errors.ts'
+import { DryRun } from '../../src/controller/index.ts'
 import type { KubeClient } from '../../src/kube/index.ts'
 import { type BareServer, startBareServer } from '../support/bare-server.ts'
 import { adminClient, controllerKubeconfig, installKinds, LeaderKit, repeat } from '../support/leader-kit.ts'
@@ -86,6 +89,18 @@ const request = (podName: string) => ({
   budgetMs: 10_000,
 })
 
+/** The command that explains a pod finds what the machine of a launcher pod has. */
+async function explained(name: string, ip: string): Promise<void> {
+  const settings = { installNamespace: 'kube-system', clusterNetwork: '', config: defaultProductConfig }
+  await using dryRun = await DryRun.open(api, settings, never)
+  const pod = await api.get<Pod>(resources.pod, { name, namespace: ns }, never)
+  assert.ok(pod !== undefined)
+  assert.deepEqual(
+    dryRun.heldBy(pod).map((one) => one.ip),
+    [ip],
+  )
+}
+
 /** A machine that runs in pod `NAME-a` on node1. @returns its instance and its address */
 async function start(leader: LeaderKit, name: string) {
   const machine = await machines.machine(name)
@@ -150,6 +165,7 @@ void test('A26 a machine migrates: both pods have the address, over a change of 
     ['moving-a', true],
     ['moving-b', false],
   ])
+  await explained('moving-b', ip)
   await machines.launcher('moving-c', instance, 'node1', migration)
   const third = await second.add(`${ns}/moving-c`).then(() => undefined, toRpcFailure)
   assert.match(third?.msg ?? '', /a machine migrates between two pods only/)

@@ -89,7 +89,7 @@ export async function explainPod(
   const networks = networksOf(pod, dryRun)
   const asked = networks.nics.map((nic) => requestFor(nic, networks.nadOf(nic), pod, dryRun))
   const requests = asked.map(({ request }) => request)
-  const held = dryRun.heldBy(`${pod.metadata.namespace ?? ''}/${pod.metadata.name}`)
+  const held = dryRun.heldBy(pod)
   const selected: Pick<NicExplained, 'families' | 'warnings'>[] = []
   for (const request of requests) {
     selected.push(
@@ -101,7 +101,7 @@ export async function explainPod(
   const answers = await dryRun.add(pod, node, requests, signal)
   const nics = requests.map(({ ifName }, index): NicExplained => {
     const network = networks.nadOf(ifName)
-    const mine = held.filter(({ entry }) => entry.podUid === pod.metadata.uid && entry.nic === ifName)
+    const mine = held.filter(({ entry }) => entry.nic === ifName)
     return {
       nic: ifName,
       ...(network === undefined ? {} : { network }),
