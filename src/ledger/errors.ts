@@ -20,6 +20,8 @@ export class NoPoolError extends OperationError {
 export class PoolFullError extends OperationError {
   override readonly code = 'POOL_FULL'
   override readonly retry = 'after-change'
+  /** Names of the pools that are full. */
+  readonly pools: readonly string[]
   constructor(
     request: { version: number; nic: string; pools: readonly string[] },
     reasons: readonly string[],
@@ -30,6 +32,7 @@ export class PoolFullError extends OperationError {
         `from IPPools [${pools.join(', ')}]: ${reasons.join('; ')}`,
       'Add a range to spec.ips of one of the pools, add a pool, or look for idle owners of their addresses',
     )
+    this.pools = pools
   }
 }
 

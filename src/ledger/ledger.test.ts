@@ -101,6 +101,45 @@ void test('a full pool counts what is being written', async () => {
   await assert.rejects(ledger.add(callOf('d', [[p4]]), never), /p4: 3 allocated, of 3 that/)
 })
 
+void test('add() waits for an address that is being freed, and fails when that comes to nothing', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  for (const pod of ['a', 'b', 'c']) await ledger.add(callOf(pod, [[p4]]), never)
+  const [b] = ledger.ofPod('default/b')
+  assert(b !== undefined)
+  const freeing = ledger.free([b], never)
+  const [d, e] = await Promise.allSettled(['d', 'e'].map((pod) => ledger.add(callOf(pod, [[p4]]), never)))
+  assert.deepEqual(await freeing, [b.ip])
+  assert(d?.status === 'fulfilled' && e?.status === 'rejected')
+  assert.deepEqual(ips(d.value), [b.ip])
+  assert(e.reason instanceof PoolFullError)
+  // What was seen has changed: nothing is freed.
+  const late = ledger.free([b], never)
+  await assert.rejects(ledger.add(callOf('f', [[p4]]), never), PoolFullError)
+  assert.deepEqual(await late, [])
+})
+
+void test('a changed policy and cool-down of a pool hold from the next ADD on', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  const withRule = (rule: Partial<SpiderIpPool['spec']>) => [[poolOf('p4', { ...p4.spec, ...rule })]]
+  await ledger.add(callOf('a', [[p4]]), never)
+  await ledger.free(ledger.ofPod('default/a'), never)
+  const b = await ledger.add(callOf('b', withRule({ allocationPolicy: 'lowest', coolDownSeconds: 0 })), never)
+  assert.deepEqual(ips(b), ['10.6.168.151'])
+  assert.deepEqual(b.hurried, [], 'without a cool-down nothing is early')
+  await ledger.free(ledger.ofPod('default/b'), never)
+  const c = await ledger.add(callOf('c', withRule({ allocationPolicy: 'lowest' })), never)
+  assert.deepEqual(ips(c), ['10.6.168.152'], 'the lowest that has cooled down')
+  const d = await ledger.add(callOf('d', [[p4]]), never)
+  assert.deepEqual(ips(d), ['10.6.168.153'])
+  const named = { plan: () => ({ drop: [], wants: [wantOf('10.6.168.151')] }) }
+  const e = await ledger.add(callOf('e', [], named), never)
+  assert.deepEqual(
+    e.hurried.map(({ ip, isNamed }) => [ip, isNamed]),
+    [['10.6.168.151', true]],
+  )
+})
+const wantOf = (ip: string) => ({ nic: 'eth0', version: 4 as const, pools: [p4], ips: [ip] })
+
 void test('add() takes nothing when one family is full', async () => {
   const ledger = await open(new MemoryBlockStore())
   const full6 = poolOf('full6', { subnet: 'fd00:7::/64', ips: [] })

@@ -16,8 +16,9 @@ import {
   type SandboxNic,
   settled,
 } from './entry.ts'
-import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
+import { LedgerBusyError, LedgerClosedError, LedgerDeposedError, PoolFullError } from './errors.ts'
 import { Intents } from './intents.ts'
+import { Leaving } from './leaving.ts'
 import { MacClaims } from './mac-claims.ts'
 import { type Chosen, chooseAddresses } from './pool/choose.ts'
 import { poolRuleOf } from './pool/pool-rule.ts'
@@ -34,6 +35,7 @@ export interface TransactionPorts {
   readonly submit: (change: Change) => Promise<Outcome>
 }
 
+const maxWaits = 3 // times that one ADD waits for addresses that are being freed
 const maxAttempts = 8 // tries of one ADD that loses races against other writers
 
 const lost: Decision = { kind: 'lost' }
@@ -45,6 +47,7 @@ export class Transactions {
   readonly #ports: TransactionPorts
   readonly intents: Intents
   readonly #macs: MacClaims
+  readonly #leaving = new Leaving()
   #intentCount = 0
 
   constructor(ports: TransactionPorts) {
@@ -54,10 +57,16 @@ export class Transactions {
   }
 
   async add(call: AddCall, signal: AbortSignal): Promise<AddAnswer> {
+    let waits = 0
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       signal.throwIfAborted()
-      const answer = await this.#tryAdd(call, signal)
-      if (answer !== undefined) return answer
+      try {
+        const answer = await this.#tryAdd(call, signal)
+        if (answer !== undefined) return answer
+      } catch (error) {
+        const mayWait = error instanceof PoolFullError && waits++ < maxWaits
+        if (!mayWait || !(await this.#leaving.wait(error.pools))) throw error
+      }
     }
     throw new LedgerBusyError(
       `failed to allocate IP to pod ${call.pod}: others took its addresses ${maxAttempts} times`,
@@ -87,6 +96,10 @@ export class Transactions {
 
   /** Frees each of one owner's entries that is still what was seen. @returns the addresses freed */
   async free(seen: readonly OwnedAddress[]): Promise<readonly string[]> {
+    return this.#leaving.during(seen, () => this.#free(seen))
+  }
+
+  async #free(seen: readonly OwnedAddress[]): Promise<readonly string[]> {
     const { book } = this.#ports
     const isStill = ({ ip, entry }: OwnedAddress) => {
       const now = book.entry(ip)

@@ -51,12 +51,13 @@ export class LedgerWorld {
   readonly #leaders: Leader[] = []
   /** Addresses that a client was told of and still counts on, with the owner. */
   readonly #inUse = new Map<string, string>()
-  readonly counts: Record<'answered' | 'full' | 'failed' | 'leaders' | 'crashed', number> = {
+  readonly counts: Record<'answered' | 'full' | 'failed' | 'leaders' | 'crashed' | 'quarantined', number> = {
     answered: 0,
     full: 0,
     failed: 0,
     leaders: 0,
     crashed: 0,
+    quarantined: 0,
   }
 
   constructor(seed: number, faults: Faults) {
@@ -162,6 +163,24 @@ export class LedgerWorld {
     }
   }
 
+  /** The agent finds that somebody else uses an address of its sandbox. The pod counts on none of them until it has another. */
+  async quarantine(client: string, { owner, containerId, nic, node, pod }: AddCall): Promise<void> {
+    this.forget(ownerKey(owner))
+    const sandbox = { containerId, ifName: nic, node }
+    const record = await this.request(client, async (ledger, signal) => {
+      const [held] = ledger.ofContainer(containerId, nic)
+      return held === undefined ? undefined : ledger.quarantine(held, { sandbox, pod }, signal)
+    })
+    if (record !== undefined) this.counts.quarantined++
+  }
+
+  /** An operator ends a quarantine. */
+  async pardon(client: string): Promise<void> {
+    const ips = [...this.store.quarantines().keys()]
+    const ip = ips[this.scheduler.below(Math.max(1, ips.length))]
+    if (ip !== undefined) await this.request(client, (ledger, signal) => ledger.endQuarantine(ip, signal))
+  }
+
   /** The owner no longer counts on what it was told. */
   forget(key: string): void {
     for (const [ip, owner] of this.#inUse) if (owner === key) this.#inUse.delete(ip)
@@ -170,7 +189,9 @@ export class LedgerWorld {
   /** No acknowledged address is lost or has another owner in the durable truth. */
   check(): void {
     const entries = this.store.entries()
+    const quarantines = this.store.quarantines()
     for (const [ip, owner] of this.#inUse) {
+      assert(!quarantines.has(ip), `${ip} of ${owner} was answered and is quarantined`)
       const entry = entries.get(ip)
       assert(entry !== undefined, `${ip} of ${owner} was answered and is lost`)
       assert.equal(ownerKey(entry.owner), owner, `${ip} was answered to ${owner}`)

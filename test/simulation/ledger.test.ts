@@ -67,6 +67,11 @@ async function life(world: LedgerWorld, { name, owner, podUid, wish, isSticky }:
       await scheduler.pause(name)
     }
     if (isUp && scheduler.chance(0.2)) await world.add(name, call, wish)
+    if (isUp && scheduler.chance(0.15)) {
+      await quietly(world.quarantine(name, call))
+      await world.add(name, call, wish)
+    }
+    if (scheduler.chance(0.3)) await quietly(world.pardon(name))
     for (let stay = scheduler.below(10); stay > 0; stay--) await scheduler.pause(name)
     if (sandbox + 1 === sandboxes && !isSticky) world.forget(ownerKey(owner))
     const sandboxNic = { containerId, ifName: 'eth0', node: call.node }
@@ -143,11 +148,13 @@ async function finish(world: LedgerWorld, ledger: Awaited<ReturnType<LedgerWorld
   await drive(ledger.free([...ledger.all()], never))
   assert.equal(store.entries().size, 0, 'nothing is leaked')
   assert.equal(ledger.stats().entries, 0)
+  for (const ip of store.quarantines().keys()) await drive(ledger.endQuarantine(ip, never))
+  assert.equal(store.quarantines().size, 0)
   for (const { metadata } of Object.values(pools)) assert.equal(ledger.poolUsage(metadata.name), 0)
 }
 
 void test(`no address has two owners, none is lost or leaked, whatever fails (seeds ${firstSeed}..${firstSeed + runs - 1})`, async (context) => {
-  const total = { answered: 0, full: 0, failed: 0, leaders: 0, crashed: 0 }
+  const total = { answered: 0, full: 0, failed: 0, leaders: 0, crashed: 0, quarantined: 0 }
   for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
     try {
       const { counts } = await run(seed)
@@ -157,5 +164,5 @@ void test(`no address has two owners, none is lost or leaked, whatever fails (se
     }
   }
   context.diagnostic(JSON.stringify(total))
-  assert(total.answered > runs * 5, JSON.stringify(total))
+  assert(total.answered > runs * 5 && total.quarantined > 0, JSON.stringify(total))
 })

@@ -87,6 +87,11 @@ export class MemoryBlockStore implements BlockStore {
     return new Map([...this.#blocks.values()].flatMap(({ entries }) => [...entries]))
   }
 
+  /** All quarantines, as {@link entries} shows all entries. */
+  quarantines(): ReadonlyMap<string, Quarantine> {
+    return new Map([...this.#blocks.values()].flatMap(({ quarantine }) => [...quarantine]))
+  }
+
   /** Removes a block, as an administrator can. */
   remove(name: string): void {
     this.#blocks.delete(name)
