@@ -1,8 +1,7 @@
-import type { BlockEntry, BlockOwner, EntryGrant } from '../api/index.ts'
+import type { Attachment, BlockEntry, BlockOwner, EntryGrant } from '../api/index.ts'
 import type { OwnedAddress } from './entry.ts'
 import type { Chosen, Want } from './pool/choose.ts'
 import type { Reserved } from './pool/offered.ts'
-import type { Sharing } from './sharing.ts'
 
 /** What an ADD does about the addresses that its owner has. */
 export interface AddPlan {
@@ -67,4 +66,12 @@ export interface HurriedAddress {
   readonly restedMs: number
   /** It was asked for by name; else nothing else was free. */
   readonly isNamed: boolean
+}
+
+/** Who else uses an address when the sandbox of a call does, too. */
+export interface Sharing {
+  /** Of those that the entry has: the sandboxes of other pods that go on. All others are over. */
+  readonly others: readonly Attachment[]
+  /** The entry's own pod goes on, and nobody knows its sandbox. */
+  readonly isPodUnseen: boolean
 }

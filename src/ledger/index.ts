@@ -3,7 +3,7 @@
  * durable record of who owns which address, held in blocks behind the `BlockStore` port.
  * Types to know: `Ledger`, `AddCall`, `BlockStore`. This room must never answer what the store has not acknowledged.
  */
-export type { AddAnswer, AddCall, AddPlan, NewGrant } from './add-call.ts'
+export type { AddAnswer, AddCall, AddPlan, NewGrant, Sharing } from './add-call.ts'
 export { blockSizes, formatBlock, type ParsedBlock, parseBlock } from './blocks/block-codec.ts'
 export type { BlockChange, BlockStore } from './blocks/block-store.ts'
 export type { AddressChange, AddressListener, QuarantinedAddress } from './blocks/book.ts'
@@ -48,4 +48,3 @@ export {
   selectionInputOf,
   type Wanted,
 } from './select/selection-input.ts'
-export type { Sharing } from './sharing.ts'

@@ -1,14 +1,6 @@
 import type { Attachment, BlockEntry } from '../api/index.ts'
-import type { AddCall } from './add-call.ts'
+import type { AddCall, Sharing } from './add-call.ts'
 import { attachmentsOf, type SandboxNic, settled } from './entry.ts'
-
-/** Who else uses an address when the sandbox of a call does, too. */
-export interface Sharing {
-  /** Of those that the entry has: the sandboxes of other pods that go on. All others are over. */
-  readonly others: readonly Attachment[]
-  /** The entry's own pod goes on, and nobody knows its sandbox. */
-  readonly isPodUnseen: boolean
-}
 
 /**
  * The entry as the sandbox of a call uses it beside others. One of them is active: the one that was, as long as it goes on;

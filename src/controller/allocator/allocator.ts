@@ -133,11 +133,8 @@ class LedgerAllocator implements Allocator {
     const asks = await this.#asksOf(pod, record, request, signal)
     const grants = new PodGrants({ pod, podRoutes, selection: () => selection, asks, pools: input.pools })
     const isAlone = (one: OwnedAddress): boolean => sharing?.isShared(one) !== true
-    const lost = await quarantineConflicts(
-      this.#ports,
-      { pod, node, request, isShared: sharing?.isShared },
-      signal,
-    )
+    const reporter = { pod, node, request, isShared: sharing?.isShared }
+    const lost = await quarantineConflicts(this.#ports, reporter, signal)
     let existing: readonly OwnedAddress[] = []
     let plan: AddPlan = { drop: [], wants: [] }
     const answer = await ledger.add(

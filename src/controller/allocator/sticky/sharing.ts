@@ -47,7 +47,7 @@ export async function observeSharing(
     if (found !== undefined && !hasFinished(found)) running.set(user.uid, found)
   }
   if (running.size > 0 && !isAttached)
-    await requireMigration(pod, record.key, [...running.values()], world, signal)
+    await requireMigration(pod, { machine: record.key, running: [...running.values()] }, world, signal)
   const of = (entry: OwnedAddress['entry']): Sharing | undefined => {
     const others = attachmentsOf(entry).filter((one) => one.podUid !== uid)
     const known = usersOf(entry).filter((user) => user.uid !== uid)
@@ -75,8 +75,7 @@ function hasFinished({ status }: Pod): boolean {
 
 async function requireMigration(
   pod: Pod,
-  machine: string,
-  running: readonly Pod[],
+  { machine, running }: { readonly machine: string; readonly running: readonly Pod[] },
   world: Pick<AllocatorWorld, 'readMigration'>,
   signal: AbortSignal,
 ): Promise<void> {
