@@ -2,7 +2,7 @@ import { resources, type SpiderIpBlock } from '../api/index.ts'
 import { Backoff, type Clock, deadlineAfter, type Logger, type Random, toError } from '../base/index.ts'
 import type { KubeApi } from '../kube/index.ts'
 import type { Ledger } from '../ledger/index.ts'
-import type { KubeBlockStore } from './allocator/kube-block-store.ts'
+import type { KubeBlockStore } from './allocator/store/kube-block-store.ts'
 
 /** What following the blocks takes. */
 export interface FollowPorts {

@@ -4,7 +4,7 @@ import type { BlockEntry, Quarantine } from '../../api/index.ts'
 export type Decision =
   | { readonly kind: 'put'; readonly entry: BlockEntry }
   | { readonly kind: 'free' } // the address gets a release time; a contested one goes to the next holder
-  | { readonly kind: 'quarantine'; readonly record: Quarantine } // as free, and given to nobody until it is over
+  | { readonly kind: 'quarantine'; readonly record: Quarantine } // free for nobody until it is over
   | { readonly kind: 'endQuarantine' }
   | { readonly kind: 'fence' } // the block must carry our term
   | { readonly kind: 'keep' } // nothing to write; what memory says is enough

@@ -1,12 +1,12 @@
-import { type BlockEntry, resources, type SpiderIpBlock } from '../../api/index.ts'
-import { deadlineAfter } from '../../base/index.ts'
-import { ApiError, type KubeApi } from '../../kube/index.ts'
+import { type BlockEntry, resources, type SpiderIpBlock } from '../../../api/index.ts'
+import { deadlineAfter } from '../../../base/index.ts'
+import { ApiError, type KubeApi } from '../../../kube/index.ts'
 import {
   type BlockChange,
   BlockConflictError,
   BlockRefusedError,
   type BlockStore,
-} from '../../ledger/index.ts'
+} from '../../../ledger/index.ts'
 import { mergePatchOf } from './merge-patch.ts'
 
 const callTimeoutMs = 10_000

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BlockEntry, SpiderIpBlock } from '../../api/index.ts'
-import { ApiError, type KubeApi } from '../../kube/index.ts'
-import { BlockConflictError, BlockRefusedError } from '../../ledger/index.ts'
+import type { BlockEntry, SpiderIpBlock } from '../../../api/index.ts'
+import { ApiError, type KubeApi } from '../../../kube/index.ts'
+import { BlockConflictError, BlockRefusedError } from '../../../ledger/index.ts'
 import { KubeBlockStore } from './kube-block-store.ts'
 
 const never = new AbortController().signal
