@@ -64,7 +64,8 @@ export interface Agent {
 const closeGraceMs = 20_000
 const spoolEveryMs = 10_000
 const releasesEveryMs = 5_000
-const reportEveryMs = 10_000
+// What a dead pod left on this node is given to another one within 10 s.
+const reportEveryMs = 7_000
 const teardownsEveryMs = 60_000
 
 /** The agent cannot start as it is told to. */

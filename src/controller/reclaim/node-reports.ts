@@ -5,7 +5,7 @@ import type { SandboxEvidence } from './plan-reclaim.ts'
 const maxNodes = 20_000
 /** Arrivals that are remembered of each node: the agent names the one that was answered last. */
 const maxArrivals = 4
-/** An agent reports every 10 s: one that is silent for longer than this says nothing of now. */
+/** An agent reports every 7 s: one that is silent for longer than this says nothing of now. */
 const silentMs = 60_000
 
 interface NodeKnowledge {
