@@ -51,12 +51,13 @@ const pools = registration(resources.ipPool)
 const reservedIps = registration(resources.reservedIp)
 const coordinators = registration(resources.coordinator)
 const multusConfigs = registration(resources.multusConfig)
+const ipClaims = registration(resources.ipClaim)
 const pods: Registration = {
   name: 'pods.spiderpool.spidernet.io',
   resource: resources.pod,
   mutatePath: '/mutate--v1-pod',
 }
-const ours = [subnets, pools, reservedIps, coordinators, multusConfigs]
+const ours = [subnets, pools, reservedIps, coordinators, ipClaims, multusConfigs]
 
 /** All kinds that admission looks at, with their paths (spec/webhooks.md §1). */
 export const registrations: readonly Registration[] = [...ours, pods]
@@ -141,7 +142,7 @@ function validatingHooks({ guardDeletion }: WebhookSettings): readonly Hook[] {
     hook(subnets, ['UPDATE'], change),
     hook(pools, ['CREATE']),
     hook(pools, ['UPDATE'], change),
-    ...[reservedIps, coordinators, multusConfigs].map((kind) => hook(kind, ['CREATE', 'UPDATE'])),
+    ...[reservedIps, coordinators, ipClaims, multusConfigs].map((kind) => hook(kind, ['CREATE', 'UPDATE'])),
     ...(guardDeletion ? [subnets, pools].map((kind) => hook(kind, ['DELETE'], { prefix: 'delete.' })) : []),
   ]
 }

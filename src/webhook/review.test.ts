@@ -226,6 +226,7 @@ void test('the registrations have the names and paths of the reference', () => {
     'spiderippool',
     'spiderreservedip',
     'spidercoordinator',
+    'spideripclaim',
     'spidermultusconfig',
   ]
   assert.deepEqual(

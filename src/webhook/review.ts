@@ -3,6 +3,7 @@ import { cidrContains, parseCidr, parseIp } from '../address/index.ts'
 import {
   type KubeObject,
   type SpiderCoordinator,
+  type SpiderIpClaim,
   type SpiderIpPool,
   type SpiderMultusConfig,
   type SpiderReservedIp,
@@ -29,6 +30,7 @@ import { poolProblemsOnCreate, poolProblemsOnUpdate } from './pool/validate-pool
 import { reservationWarnings, reservedIpProblems } from './pool/validate-reserved-ip.ts'
 import { subnetProblemsOnCreate, subnetProblemsOnUpdate } from './pool/validate-subnet.ts'
 import { attempt, isProblem, type Problem, required } from './problem.ts'
+import { ipClaimProblems, mutateIpClaim } from './rules/claim-rules.ts'
 import { coordinatorProblems, mutateCoordinator } from './rules/coordinator-rules.ts'
 import type { UsedIp, WebhookSettings, WebhookWorld, WorldNeeds } from './world.ts'
 
@@ -44,6 +46,7 @@ type OurObject =
       readonly object: SpiderCoordinator
       readonly old?: SpiderCoordinator
     }
+  | { readonly kind: 'SpiderIPClaim'; readonly object: SpiderIpClaim; readonly old?: SpiderIpClaim }
   | {
       readonly kind: 'SpiderMultusConfig'
       readonly object: SpiderMultusConfig
@@ -55,6 +58,7 @@ const ourKinds: readonly string[] = [
   'SpiderSubnet',
   'SpiderReservedIP',
   'SpiderCoordinator',
+  'SpiderIPClaim',
   'SpiderMultusConfig',
 ]
 const podKind = 'Pod'
@@ -170,6 +174,8 @@ function mutated(subject: OurObject, world: WebhookWorld): KubeObject {
       return mutateReservedIp(subject.object)
     case 'SpiderCoordinator':
       return mutateCoordinator(subject.object)
+    case 'SpiderIPClaim':
+      return mutateIpClaim(subject.object)
     case 'SpiderMultusConfig':
       return mutateMultusConfig(subject.object, subject.old)
   }
@@ -208,6 +214,8 @@ function problemsOf(subject: OurObject, world: WebhookWorld): readonly Problem[]
       return reservedIpProblems(subject.object, subject.old, world)
     case 'SpiderCoordinator':
       return coordinatorProblems(subject.object.spec, 'spec', true)
+    case 'SpiderIPClaim':
+      return ipClaimProblems(subject.object, subject.old, world.settings)
     case 'SpiderMultusConfig':
       return multusProblems(subject.object, subject.old, world.attachment)
   }

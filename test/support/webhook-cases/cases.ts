@@ -1,3 +1,4 @@
+import { claimCases } from './claims.ts'
 import { coordinatorCases } from './coordinators.ts'
 import { networkCases } from './networks.ts'
 import { podCases } from './pods.ts'
@@ -11,6 +12,7 @@ export const ruleCases: readonly RuleCase[] = [
   ...subnetCases,
   ...reservationCases,
   ...coordinatorCases,
+  ...claimCases,
   ...networkCases,
   ...podCases,
 ]

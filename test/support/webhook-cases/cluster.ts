@@ -22,7 +22,12 @@ import type { CaseObject, Given, RuleCase } from './rule-case.ts'
 
 const never = new AbortController().signal
 const waitMs = 60_000
-const namespaced: readonly string[] = ['SpiderMultusConfig', 'NetworkAttachmentDefinition', 'Pod']
+const namespaced: readonly string[] = [
+  'SpiderIPClaim',
+  'SpiderMultusConfig',
+  'NetworkAttachmentDefinition',
+  'Pod',
+]
 /** Cases that are carried out at once. */
 const concurrency = 16
 
@@ -78,7 +83,7 @@ export class RuleCluster {
     }
     await this.#makePod()
     const kinds = [resources.ipPool, resources.subnet, resources.reservedIp, resources.endpoint]
-    const others = [resources.coordinator, resources.multusConfig, resources.ipBlock]
+    const others = [resources.coordinator, resources.multusConfig, resources.ipBlock, resources.ipClaim]
     for (const resource of [...kinds, ...others, resources.networkAttachmentDefinition]) {
       await until(`${resource.plural} are served`, async () => {
         await this.api.list(resource, { limit: 1 }, never)

@@ -21,6 +21,7 @@ export type CaseKind =
   | 'SpiderCoordinator'
   | 'SpiderMultusConfig'
   | 'SpiderIPBlock'
+  | 'SpiderIPClaim'
   | 'NetworkAttachmentDefinition'
   | 'Pod'
 
