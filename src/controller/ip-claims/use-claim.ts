@@ -63,7 +63,7 @@ export async function useClaim(
   const { namespace = '' } = call.pod.metadata
   switch (choice.kind) {
     case 'held':
-      return useOf(choice.claim, undefined, call, ports, signal)
+      return useOf({ ref: choice.claim }, call, ports, signal)
     case 'SpiderIPClaim':
       return useNamed(choice.name, call, ports, signal)
     case 'IPAMClaim': {
@@ -74,7 +74,7 @@ export async function useClaim(
       const ref: ClaimRef = { kind, namespace, name, uid }
       if (claim === undefined) throw missing(ref, call)
       if (deletionTimestamp !== undefined) throw deleted(ref, call)
-      return useOf(ref, undefined, call, ports, signal)
+      return useOf({ ref }, call, ports, signal)
     }
     case 'workload':
       return useFirst(choice.names, call, ports, signal)
@@ -126,12 +126,11 @@ async function useNamed(
     }
   }
   if (ports.ledger.ofOwner(ownerOfClaim(ref)).length === 0) throw pending(ref, call, claim)
-  return useOf(ref, claim, call, ports, signal)
+  return useOf({ ref, claim }, call, ports, signal)
 }
 
 async function useOf(
-  ref: ClaimRef,
-  claim: SpiderIpClaim | undefined,
+  { ref, claim }: { readonly ref: ClaimRef; readonly claim?: SpiderIpClaim },
   call: ClaimCall,
   ports: UsePorts,
   signal: AbortSignal,
