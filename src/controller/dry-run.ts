@@ -1,5 +1,6 @@
 import {
   type AllocateRequest,
+  claimOfOwner,
   crdLimits,
   type KubeObject,
   type NetworkAttachmentDefinition,
@@ -38,12 +39,20 @@ export interface DryRunSettings {
   readonly config: ProductConfig
 }
 
+/** One address of an answer. */
+export interface DryAddress {
+  /** CIDR text. */
+  readonly ip: string
+  readonly pool: string
+  /** Kind, namespace and name of the claim that keeps it. */
+  readonly claim?: string
+  /** The pod asked for this very address. */
+  readonly isStatic?: true
+}
+
 /** What an ADD would come to. */
 export type DryAnswer =
-  | {
-      readonly kind: 'answered'
-      readonly addresses: readonly { readonly ip: string; readonly pool: string }[]
-    }
+  | { readonly kind: 'answered'; readonly addresses: readonly DryAddress[] }
   | {
       readonly kind: 'refused'
       readonly message: string
@@ -169,13 +178,24 @@ export class DryRun implements AsyncDisposable {
     this.#events.length = 0
     try {
       const { ips } = await this.#allocator.allocate(node, { ...request, budgetMs }, signal)
-      return { kind: 'answered', addresses: ips.map(({ address, pool }) => ({ ip: address, pool })) }
+      return { kind: 'answered', addresses: ips.map(({ address, pool }) => this.#addressOf(address, pool)) }
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof OperationError) || error instanceof ApiError) throw error
       const { message, hint, reasonCode } = error
       const [event] = this.#events
       return { kind: 'refused', message, hint, reason: reasonCode, ...(event === undefined ? {} : { event }) }
+    }
+  }
+
+  #addressOf(ip: string, pool: string): DryAddress {
+    const entry = this.#ledger.entry(ip.split('/')[0] ?? '')
+    const claim = entry === undefined ? undefined : claimOfOwner(entry.owner)
+    return {
+      ip,
+      pool,
+      ...(claim === undefined ? {} : { claim: `${claim.kind} ${claim.namespace}/${claim.name}` }),
+      ...(entry?.grant.isStatic === true ? { isStatic: true } : {}),
     }
   }
 

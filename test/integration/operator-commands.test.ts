@@ -311,7 +311,7 @@ void test('an address that a claim keeps is told of as such, given to the pod th
   writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata }))
   const explained = await ctl('explain', 'pod', '-f', file, '--node', 'node1')
   assert.equal(explained.code, 0, explained.out + explained.err)
-  assert.match(explained.out, /result: 10\.6\.0\.130\/16 of vips/)
+  assert.match(explained.out, /result: 10\.6\.0\.130\/16 of vips \(kept by SpiderIPClaim team\/vip\)/)
   const refusal = await ctl('ip', 'release', ip, '--yes')
   assert.equal(refusal.code, 1)
   assert.match(refusal.err, /is kept for the next pod of spiderpool\.spidernet\.io\/SpiderIPClaim team\/vip/)

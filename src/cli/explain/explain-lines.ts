@@ -1,5 +1,5 @@
 import { unreachable } from '../../base/index.ts'
-import type { DryAnswer } from '../../controller/index.ts'
+import type { DryAddress, DryAnswer } from '../../controller/index.ts'
 import type { FamilyExplained, NicExplained, PodExplained, PoolExplained } from './explain-pod.ts'
 
 /** Equal results are shown once. */
@@ -106,10 +106,15 @@ function poolLines(pool: PoolExplained, isInFull: boolean): readonly string[] {
 function answerLines(answer: DryAnswer): readonly string[] {
   switch (answer.kind) {
     case 'answered':
-      return [`result: ${answer.addresses.map(({ ip, pool }) => `${ip} of ${pool}`).join(', ')}`]
+      return [`result: ${answer.addresses.map(addressText).join(', ')}`]
     case 'refused':
       return [`refused: ${answer.message}`, `         ${answer.hint} (reason: ${answer.reason})`]
     default:
       return unreachable(answer)
   }
+}
+
+function addressText({ ip, pool, claim, isStatic }: DryAddress): string {
+  const why = claim === undefined ? (isStatic === true ? ' (asked for)' : '') : ` (kept by ${claim})`
+  return `${ip} of ${pool}${why}`
 }
