@@ -9,7 +9,7 @@ import test, { after, before } from 'node:test'
 import { type EventObject, type KubeObject, resources, type SpiderIpBlock } from '../../src/api/index.ts'
 import type { KubeClient } from '../../src/kube/index.ts'
 import { type BareServer, startBareServer } from '../support/bare-server.ts'
-import { type CliResult, runCtl } from '../support/cli-kit.ts'
+import { type CliResult, named, pool, runCtl } from '../support/cli-kit.ts'
 import {
   adminClient,
   controllerKubeconfig,
@@ -57,15 +57,6 @@ const ofKind: Readonly<Record<string, (typeof resources)[keyof typeof resources]
   Node: resources.node,
   Pod: resources.pod,
   SpiderIPPool: resources.ipPool,
-}
-
-function named(apiVersion: string, kind: string, name: string, more: object = {}): KubeObject {
-  return { apiVersion, kind, metadata: { name }, ...more }
-}
-
-function pool(name: string, ips: readonly string[], more: object): KubeObject {
-  const spec = { subnet: name === 'huge' ? '10.0.0.0/8' : '10.6.0.0/16', ips, ...more }
-  return named('spiderpool.spidernet.io/v2beta1', 'SpiderIPPool', name, { spec })
 }
 
 async function createAll(objects: readonly KubeObject[]): Promise<void> {

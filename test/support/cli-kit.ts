@@ -1,4 +1,5 @@
 // spiderpoolctl in this process against an API server: what it prints, and its exit code.
+import type { KubeObject } from '../../src/api/index.ts'
 import { silentLogger } from '../../src/base/index.ts'
 import { type ClusterPort, clusterCommands, completionCommands, runCli } from '../../src/cli/index.ts'
 import { KubeClient, loadKubeconfig } from '../../src/kube/index.ts'
@@ -35,4 +36,15 @@ export async function runCtl(
   const all = [...commands, ...completionCommands(commands, clusterPort, env)]
   const code = await runCli(args, all, terminal, signal ?? new AbortController().signal)
   return { code, out: out.join('\n'), err: err.join('\n') }
+}
+
+/** An object of the cluster. */
+export function named(apiVersion: string, kind: string, name: string, more: object = {}): KubeObject {
+  return { apiVersion, kind, metadata: { name }, ...more }
+}
+
+/** A pool of 10.6.0.0/16, unless `more` says otherwise. */
+export function pool(name: string, ips: readonly string[], more: object): KubeObject {
+  const spec = { subnet: '10.6.0.0/16', ips, ...more }
+  return named('spiderpool.spidernet.io/v2beta1', 'SpiderIPPool', name, { spec })
 }

@@ -4,6 +4,10 @@ import { appendHistory, blockSizes, endedBy, formatBlock, heirOf, settled } from
 
 type Spec = SpiderIpBlock['spec']
 
+/** Tries of one edit: a busy leader writes a block every few milliseconds, so the pauses must grow beyond that. */
+export const attempts = 20
+export const retryMs = { firstMs: 10, capMs: 500 } as const
+
 /**
  * The block without the owner of an address: it goes to the next who is recorded for it, else it is free, rested since now.
  * All else stays, the term of the last leader too: written with the version that was read, it is one more legal step.

@@ -8,16 +8,15 @@ import {
   resources,
   type SpiderIpBlock,
 } from '../../api/index.ts'
-import { OperationError } from '../../base/index.ts'
+import { Backoff, OperationError, systemClock, systemRandom } from '../../base/index.ts'
 import { ApiError, type KubeApi } from '../../kube/index.ts'
 import { attachmentsOf, blockSizes } from '../../ledger/index.ts'
-import { withoutOwner, withoutQuarantine, withSettled } from './block-edit.ts'
+import { attempts, retryMs, withoutOwner, withoutQuarantine, withSettled } from './block-edit.ts'
 import { readable, readBlockOf, readPodOf, recordOf } from './read-address.ts'
 import { planRelease, type ReleaseFacts, type ReleasePlan } from './release-plan.ts'
 
 /** By it an administrator declares that nothing runs on the node any more (Kubernetes, "Non-graceful node shutdown"). */
 const outOfServiceTaint = 'node.kubernetes.io/out-of-service'
-const attempts = 8
 const page = 50
 
 /** The block went on changing while it was edited. */
@@ -43,6 +42,7 @@ export async function release(
   api: KubeApi,
   signal: AbortSignal,
 ): Promise<ReleaseOutcome> {
+  const backoff = new Backoff(retryMs, systemRandom)
   for (let left = attempts; left > 0; left--) {
     const block = await readBlockOf(address, api, signal)
     const facts = await gather(address, block, api, signal)
@@ -63,6 +63,7 @@ export async function release(
       return { plan, entry, isDone: true }
     } catch (error) {
       if (!isConflict(error)) throw error
+      await systemClock.sleep(backoff.nextMs(), signal)
     }
   }
   throw new BlockBusyError(

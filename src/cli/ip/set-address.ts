@@ -6,12 +6,19 @@ import {
   spiderGroup,
   spiderVersion,
 } from '../../api/index.ts'
-import { OperationError } from '../../base/index.ts'
+import { Backoff, OperationError, systemClock, systemRandom } from '../../base/index.ts'
 import { ApiError, type KubeApi } from '../../kube/index.ts'
 import { reservedOf } from '../../ledger/index.ts'
 import { formatDuration, formatTime } from '../durations.ts'
 import type { AddressFacts } from './address-view.ts'
-import { emptyBlockOf, quarantineByHand, reservationName, withQuarantine } from './block-edit.ts'
+import {
+  attempts,
+  emptyBlockOf,
+  quarantineByHand,
+  reservationName,
+  retryMs,
+  withQuarantine,
+} from './block-edit.ts'
 import { readAddress } from './read-address.ts'
 
 /** What `ip set` makes of an address. */
@@ -129,8 +136,6 @@ function planUnreserve({ ip, address, reservations }: SetFacts): SetPlan {
   }
 }
 
-const attempts = 8
-
 /** The object went on changing. */
 class SetBusyError extends OperationError {
   override readonly code = 'SET_BUSY'
@@ -144,6 +149,7 @@ export async function setAddress(
   api: KubeApi,
   signal: AbortSignal,
 ): Promise<SetPlan> {
+  const backoff = new Backoff(retryMs, systemRandom)
   for (let left = attempts; left > 0; left--) {
     const plan = planSet(await readAddress(address, api, signal), order.setting, order.nowMs())
     if (!order.isMeant || plan.kind === 'nothing' || plan.kind === 'refuse') return plan
@@ -152,6 +158,7 @@ export async function setAddress(
       return plan
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 409) throw error
+      await systemClock.sleep(backoff.nextMs(), signal)
     }
   }
   const problem = `Cannot set ${formatIp(address)}: its object changed ${attempts} times while it was edited`
