@@ -40,6 +40,8 @@ export class Model {
   readonly #pods = new Map<string, ModelPod>()
   readonly #live = new Map<string, LiveNic>()
   readonly #ended = new Set<string>()
+  /** What other pods were told, by uid and NIC. */
+  readonly #own = new Map<string, readonly string[]>()
   /** What each replica of a StatefulSet has, by owner and NIC, until it may be given away. */
   readonly #kept = new Map<string, readonly string[]>()
 
@@ -84,6 +86,7 @@ export class Model {
     this.counts.acked++
     this.#live.set(keyOf(call), { call, node, ips })
     if (pod?.sticky !== undefined) this.#noteKept(pod, call.ifName, ips)
+    else this.#noteOwn(call, ips)
     this.check()
   }
 
@@ -94,6 +97,15 @@ export class Model {
       assert.deepEqual(ips, kept, `${pod.key} ${nic} did not get its addresses back`)
     const isValid = (pod.sticky?.ordinal ?? 0) < (this.#replicas.get(pod.sticky?.uid ?? '') ?? 0)
     if (isValid && this.#config.areAllowed(ips)) this.#kept.set(key, ips)
+  }
+
+  /** A pod of no set has its addresses for life, whatever becomes of its sandboxes. */
+  #noteOwn({ pod, ifName }: PluginCall, ips: readonly string[]): void {
+    const key = `${pod.uid} ${ifName}`
+    const before = this.#own.get(key)
+    if (before !== undefined && !this.isLeaseBroken)
+      assert.deepEqual(ips, before, `pod ${pod.name} ${ifName} got other addresses for its next sandbox`)
+    this.#own.set(key, ips)
   }
 
   /** A controller knows another configuration: a replica moves off an address that its pool has no more. */

@@ -2,8 +2,9 @@ import { runHistory } from './history.ts'
 
 Error.stackTraceLimit = process.env['SIMULATION_VERBOSE'] === undefined ? 0 : 20
 
-/** `run-histories.ts FIRST COUNT`: runs histories, and says of each that failed why. Last line: JSON. */
-const [first = 1, count = 1] = process.argv.slice(2).map(Number)
+/** `run-histories.ts FIRST COUNT [until-failure]`: runs histories, and says of each that failed why. Last line: JSON. */
+const [first = 1, count = 1] = process.argv.slice(2, 4).map(Number)
+const endsAtFailure = process.argv[4] === 'until-failure'
 const total: Record<string, number> = {}
 const failed: { readonly seed: number; readonly why: string }[] = []
 for (let seed = first; seed < first + count; seed++) {
@@ -14,6 +15,7 @@ for (let seed = first; seed < first + count; seed++) {
     const why = error instanceof Error ? error.message : String(error)
     failed.push({ seed, why })
     if (process.env['SIMULATION_VERBOSE'] !== undefined) console.error(error)
+    if (endsAtFailure) break
   }
 }
 const cpuMs = Math.round(process.cpuUsage().user / 1000)
