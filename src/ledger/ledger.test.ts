@@ -217,6 +217,27 @@ void test('undo() frees what the attempt took, and only detaches what was there 
   assert.equal(left?.entry.attachments, undefined)
 })
 
+void test('a late undo of an earlier sandbox frees nothing that a later one was answered with, or counts on', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  // One intent for two NICs; the first sandbox fails, and its undo comes when the second has its first NIC.
+  const plan: AddCall['plan'] = (existing) => ({
+    drop: [],
+    wants:
+      existing.length > 0
+        ? []
+        : [
+            { nic: 'eth0', version: 4, pools: [p4] },
+            { nic: 'net1', version: 6, pools: [p6] },
+          ],
+  })
+  await ledger.add(callOf('a', [], { plan, containerId: 'c-1' }), never)
+  await ledger.add(callOf('a', [], { plan, containerId: 'c-2' }), never)
+  assert.deepEqual(await ledger.undo(nicOf('c-1'), never), [])
+  await ledger.detach(nicOf('c-2'), never)
+  assert.deepEqual(await ledger.undo(nicOf('c-1'), never), [], 'also when nothing uses it')
+  assert.equal(ledger.ofPod('default/a').length, 2)
+})
+
 void test('a leader that meets a higher term stops for good', async () => {
   const store = new MemoryBlockStore()
   const old = await open(store, 1)

@@ -19,7 +19,7 @@ import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors
 import { KeyedLock } from './keyed-lock.ts'
 import { PoolViews } from './pool/pool-views.ts'
 import { type ConflictReport, Quarantines } from './quarantines.ts'
-import { isTakenBy, Transactions } from './transactions.ts'
+import { Transactions, takenBy } from './transactions.ts'
 
 /** What a ledger is made of. */
 export interface LedgerOptions {
@@ -114,7 +114,7 @@ export class Ledger {
     const perOwner = [...this.#ownersOf(sandbox.containerId)].map((key) =>
       this.#run(key, signal, async () => {
         const entries = this.#book.ofOwner(key)
-        const freed = await this.#transactions.free(entries.filter(({ entry }) => isTakenBy(entry, sandbox)))
+        const freed = await this.#transactions.free(takenBy(entries, sandbox))
         await this.#transactions.detach(key, sandbox)
         return freed
       }),

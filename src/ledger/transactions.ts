@@ -359,10 +359,12 @@ function attachChange(
     const isMatched = current.nic === nic && current.adopted === undefined
     if (isSettled && isOfPod && isMatched && (!isOfCall || isAttachedAlone(current, call))) return verify
     // What is confirmed must stand by itself: its siblings may be in blocks that an older leader can still write.
-    const { attachments: _, adopted: __, ...rest } = settled(current)
+    const { attachments: _, adopted: __, createdBy, ...rest } = settled(current)
+    // Another sandbox uses it from now on: the undo of the one that took it, should it come late, frees it no more.
+    const creator = createdBy?.containerId === call.containerId ? { createdBy } : {}
     const attachments = isOfCall ? { attachments: [attachmentOf(call)] } : {}
     const { pod, podUid, node } = call
-    return { kind: 'put', entry: { ...rest, nic, pod, podUid, node, ...attachments } }
+    return { kind: 'put', entry: { ...rest, nic, pod, podUid, node, ...creator, ...attachments } }
   }
   return { ip, signal, decide }
 }
@@ -384,8 +386,18 @@ function isAttachedAlone(entry: BlockEntry, { containerId, node }: AddCall): boo
   return second === undefined && first?.containerId === containerId && first.node === node
 }
 
-/** True for an entry that the ADD of this container and NIC took, and that no other ADD has used since. */
-export function isTakenBy(entry: BlockEntry, sandbox: SandboxNic): boolean {
+/**
+ * Of one owner's entries those that the ADD of this container and NIC took, and that no other ADD has used since. When another has
+ * used a part of an intent, it counts on the rest, too: that of NICs which it has not come to yet.
+ */
+export function takenBy(entries: readonly OwnedAddress[], sandbox: SandboxNic): readonly OwnedAddress[] {
+  const others = entries.filter(({ entry }) => !isTakenBy(entry, sandbox))
+  const passedOn = new Set(others.flatMap(({ entry }) => entry.intent?.id ?? []))
+  const isItsOwn = ({ intent }: BlockEntry) => intent === undefined || !passedOn.has(intent.id)
+  return entries.filter(({ entry }) => isTakenBy(entry, sandbox) && isItsOwn(entry))
+}
+
+function isTakenBy(entry: BlockEntry, sandbox: SandboxNic): boolean {
   const { createdBy, node } = entry
   const { containerId, ifName } = sandbox
   // The node of the entry is that of the last ADD: another node's agent undoes nothing of it.

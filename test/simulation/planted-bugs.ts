@@ -52,8 +52,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   bug(
     'an undo frees what was there before',
     'ledger/ledger.ts',
-    'entries.filter(({ entry }) => isTakenBy(entry, sandbox))',
-    'entries',
+    'this.#transactions.free(takenBy(entries, sandbox))',
+    'this.#transactions.free(entries)',
   ),
   bug(
     'a replica is given the addresses of another ordinal',
@@ -63,7 +63,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ),
   bug(
     'a takeover without fencing: an old leader writes on what it has not read',
-    'controller/allocator/kube-block-store.ts',
+    'controller/allocator/store/kube-block-store.ts',
     'const body = { metadata: { resourceVersion }, spec:',
     'const body = { metadata: {}, spec:',
   ),
@@ -82,9 +82,9 @@ export const plantedBugs: readonly PlantedBug[] = [
         to: 'some((one) => containerId !== undefined && one.node === node)',
       },
       {
-        file: 'src/ledger/transactions.ts',
-        from: '(attachment) => attachment.containerId !== containerId || attachment.node !== node',
-        to: '(attachment) => containerId === undefined || attachment.node !== node',
+        file: 'src/ledger/sharing.ts',
+        from: 'filter((one) => one.containerId !== containerId || one.node !== node)',
+        to: 'filter((one) => containerId === undefined || one.node !== node)',
       },
       {
         file: `src/${releases}`,

@@ -1,4 +1,5 @@
 import { resources, type SpiderIpPool } from '../../../src/api/index.ts'
+import { toError } from '../../../src/base/index.ts'
 import { noFaults } from './faults.ts'
 import { Operations } from './operations.ts'
 import { quietProblem } from './quiet.ts'
@@ -20,7 +21,7 @@ export async function runHistory(seed: number): Promise<Outcome> {
   const world = new World(seed, somethingFails)
   const giveBack = takeOverTimers(world.scheduler)
   const unhandled = (error: unknown): void => {
-    world.failure ??= error
+    world.failure ??= toError(error)
   }
   process.on('unhandledRejection', unhandled)
   try {

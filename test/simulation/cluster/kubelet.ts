@@ -167,7 +167,10 @@ export class Kubelet {
   async #tearDown(sandbox: Sandbox): Promise<void> {
     const { scheduler, model, netns } = this.#parts
     const calls = callsOf('DEL', sandbox)
-    if (scheduler.chance(0.3)) netns.delete(sandbox.netns)
+    if (scheduler.chance(0.3)) {
+      netns.delete(sandbox.netns)
+      for (const call of calls) model.ended(call)
+    }
     for (const call of scheduler.chance(0.5) ? calls : calls.toReversed()) {
       model.ended(call)
       for (;;) {

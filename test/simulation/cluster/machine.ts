@@ -89,9 +89,9 @@ export class Machine {
     this.isOff = true
     this.agent?.crash()
     if (this.#kubelet !== undefined) this.#parts.scheduler.crash(this.#kubelet.actor)
+    for (const call of this.#kubelet?.leftovers() ?? []) this.#parts.model.ended(call)
     this.#netns.clear()
     this.disk.machineCrashed()
-    this.#parts.model.machineEnded(this.node)
   }
 
   sync(): void {

@@ -128,8 +128,10 @@ export class Model {
     { first, again }: { readonly first: readonly string[]; readonly again: readonly string[] },
   ): void {
     this.counts.repeated++
-    // A replica moves off an address that its pool has no more, also when its pod stays.
-    const mayMove = this.#pods.get(call.pod.uid)?.sticky !== undefined && !this.#config.areAllowed(first)
+    // A replica moves off an address that its pool has no more, also when its pod stays; without its set it is any pod.
+    const { sticky } = this.#pods.get(call.pod.uid) ?? {}
+    const isOrphan = sticky !== undefined && this.#replicas.get(sticky.uid) === 0
+    const mayMove = isOrphan || (sticky !== undefined && !this.#config.areAllowed(first))
     if (!this.isLeaseBroken && !mayMove)
       assert.deepEqual(again, first, `a repeated ADD of ${keyOf(call)} got other addresses`)
     this.acked(call, node, again)
@@ -159,9 +161,6 @@ export class Model {
   }
   hasEnded(containerId: string): boolean {
     return this.#ended.has(containerId)
-  }
-  machineEnded(node: string): void {
-    for (const [key, nic] of this.#live) if (nic.node === node) this.#live.delete(key)
   }
 
   entries(): ReadonlyMap<string, BlockEntry> {

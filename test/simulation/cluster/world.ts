@@ -7,6 +7,7 @@ import {
   type SpiderIpBlock,
   type Workload,
 } from '../../../src/api/index.ts'
+import { toError } from '../../../src/base/index.ts'
 import { Scheduler } from '../scheduler.ts'
 import { AllocatorLink } from './allocator-link.ts'
 import { ApiServer } from './api-server.ts'
@@ -30,7 +31,7 @@ export class World {
   readonly machines = new Map<string, Machine>()
   readonly controllers: ControllerProcess[] = []
   /** What a step found wrong. */
-  failure: unknown
+  failure: Error | undefined
   #terms = 0
   #processes = 0
   #isDirty = true
@@ -153,7 +154,7 @@ export class World {
     try {
       check()
     } catch (error) {
-      this.failure ??= error
+      this.failure ??= toError(error)
     }
   }
 }
