@@ -1,7 +1,8 @@
 import type { Attachment, BlockEntry, BlockOwner, EntryGrant } from '../api/index.ts'
 import type { OwnedAddress } from './entry.ts'
-import type { Chosen, Want } from './pool/choose.ts'
+import type { Chosen } from './pool/choose.ts'
 import type { Reserved } from './pool/offered.ts'
+import type { Want } from './pool/want.ts'
 
 /** What an ADD does about the addresses that its owner has. */
 export interface AddPlan {

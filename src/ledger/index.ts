@@ -33,10 +33,11 @@ export {
   QuarantineFullError,
 } from './errors.ts'
 export { Ledger, type LedgerOptions, type LedgerStats } from './ledger.ts'
-export type { Chosen, Want } from './pool/choose.ts'
+export type { Chosen } from './pool/choose.ts'
 export { offeredBy, type Reserved, reservedOf, versionOf } from './pool/offered.ts'
 export { type PoolConflict, PoolConflicts, usablePools } from './pool/pool-conflicts.ts'
 export { type PoolRule, poolRuleOf } from './pool/pool-rule.ts'
+export type { Want } from './pool/want.ts'
 export type { ConflictReport } from './quarantines.ts'
 export { explainPool, formatVerdict, judgePool, type RuleResult, type Verdict } from './select/filters.ts'
 export { addressText, type GrantInput, grantOf, routesOf } from './select/grant.ts'

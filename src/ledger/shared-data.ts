@@ -10,7 +10,8 @@ export function sharedText(text: string): string {
 
 /** The same plain data, held once as long as it is equal in the order of its members, too. Nobody may change it. */
 export function sharedData<T extends object>(data: T): T {
-  return remembered(sharedObjects as Map<string, T>, JSON.stringify(data), data) // by its text, so of the same shape
+  // By its text, so what is found has the same shape.
+  return remembered(sharedObjects as Map<string, T>, JSON.stringify(data), data)
 }
 
 function remembered<T>(known: Map<string, T>, key: string, value: T): T {

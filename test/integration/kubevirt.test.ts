@@ -125,7 +125,8 @@ void test('a machine keeps its address while it is stopped, and loses it when it
     return record?.pod === `${ns}/stopped` && record.podUid === shown.status.current.uid ? true : undefined
   })
   await machines.remove(resources.virtualMachineInstance, 'stopped')
-  await machines.remove(resources.pod, 'stopped-a').catch(() => undefined) // a real control plane does it, too
+  // A real control plane does it, too.
+  await machines.remove(resources.pod, 'stopped-a').catch(() => undefined)
   await del(first, 'stopped-a')
   assert.deepEqual(await heldOf('stopped'), [ip])
   const instance = await machines.instance('stopped', machine)

@@ -74,7 +74,8 @@ export class EndpointView {
    */
   async sweep(signal: AbortSignal): Promise<readonly string[]> {
     const { api, ledger } = this.#ports
-    const unheld = new Map<string, string | undefined>() // key; uid of its pod, when another allocator wrote it
+    // By key, the uid of the pod when another allocator wrote the endpoint.
+    const unheld = new Map<string, string | undefined>()
     const right = new Set<string>()
     const keep = (endpoint: SpiderEndpoint): SpiderEndpoint => {
       const { namespace = '', name, finalizers = [], ownerReferences = [] } = endpoint.metadata

@@ -113,7 +113,7 @@ void test('an endpoint that is being deleted under a held address is made again'
   leader.addresses = [addressOf('e3', uid, '10.6.0.10')]
   await leader.reconcile('e3')
   await kit.api.delete(resources.endpoint, { namespace: 'default', name: 'e3' }, {}, never)
-  assert.deepEqual(await leader.view.sweep(never), ['default/e3'])
+  assert((await leader.view.sweep(never)).includes('default/e3'))
   await leader.reconcile('e3')
   const endpoint = await endpointOf('e3')
   assert.equal(endpoint?.metadata.deletionTimestamp, undefined)

@@ -4,9 +4,10 @@ import fc from 'fast-check'
 import type { SpiderIpPool } from '../../api/index.ts'
 import { Book } from '../blocks/book.ts'
 import { AddressRefusedError } from '../errors.ts'
-import { chooseAddresses, type Want } from './choose.ts'
+import { chooseAddresses } from './choose.ts'
 import { reservedOf } from './offered.ts'
 import { PoolViews } from './pool-views.ts'
+import type { Want } from './want.ts'
 
 const poolOf = (name: string, spec: Partial<SpiderIpPool['spec']>): SpiderIpPool => ({
   metadata: { name },

@@ -1,20 +1,12 @@
 import { type IpSet, parseIp } from '../../address/index.ts'
-import type { IpVersion, SpiderIpPool } from '../../api/index.ts'
+import type { SpiderIpPool } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import type { Book } from '../blocks/book.ts'
 import { AddressRefusedError, PoolFullError } from '../errors.ts'
 import type { Reserved } from './offered.ts'
 import type { PoolViews } from './pool-views.ts'
 import { refusalOf } from './refusal.ts'
-
-/** One address that is wanted, and the pools to try in order. */
-export interface Want {
-  readonly nic: string
-  readonly version: IpVersion
-  readonly pools: readonly SpiderIpPool[]
-  /** Canonical texts in order of preference: no other address will do. None is named when absent. */
-  readonly ips?: readonly string[]
-}
+import type { Want } from './want.ts'
 
 /** An address chosen for a want, reserved in memory. */
 export interface Chosen {

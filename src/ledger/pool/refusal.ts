@@ -2,8 +2,8 @@ import { parseIp, parseRanges, tryParseIp } from '../../address/index.ts'
 import { holderOf, type Quarantine, type SpiderIpPool, totalSetOf } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import type { Book } from '../blocks/book.ts'
-import type { Want } from './choose.ts'
 import type { Reserved } from './offered.ts'
+import type { Want } from './want.ts'
 
 interface Facts {
   readonly reserved: Reserved
