@@ -17,9 +17,7 @@ import {
   NoPoolError,
   type OwnedAddress,
   PoolFullError,
-  reservedOf,
   type Selection,
-  type SelectionInput,
   selectPools,
 } from '../../ledger/index.ts'
 import { type ClaimedAddition, claimedAddition } from '../ip-claims/claimed-addition.ts'
@@ -27,7 +25,7 @@ import { ClaimPendingError, ClaimRefusedError } from '../ip-claims/errors.ts'
 import type { ClaimUse } from '../ip-claims/use-claim.ts'
 import { planAdd, podRoutesOf } from './add-plan.ts'
 import { quarantineConflicts } from './conflicts.ts'
-import { gatherSelection } from './gather-selection.ts'
+import { type GatheredSelection, gatherSelection } from './gather-selection.ts'
 import { provenRecordOf } from './owner.ts'
 import { asksOf, type NicAsk, placesOfAsks, positionOf } from './pod-asks.ts'
 import { PodGrants } from './pod-grants.ts'
@@ -55,7 +53,7 @@ interface PodCall {
   readonly pod: Pod
   readonly node: string
   readonly request: AllocateRequest
-  readonly input: SelectionInput
+  readonly input: GatheredSelection
   readonly claimed: ClaimedAddition
 }
 
@@ -143,7 +141,7 @@ class LedgerAllocator implements Allocator {
         node,
         containerId: request.containerId,
         nic: request.ifName,
-        reserved: reservedOf(world.reservedIps()),
+        reserved: input.reserved,
         plan: (held) => {
           existing = held
           plan = planAdd(held, {
@@ -183,7 +181,7 @@ class LedgerAllocator implements Allocator {
     { pod, node, request, input, claimed }: PodCall,
     signal: AbortSignal,
   ): Promise<AllocateResponse> {
-    const { ledger, world } = this.#ports
+    const { ledger } = this.#ports
     const { namespace = '', name, uid = '', annotations = {} } = pod.metadata
     const { ifName: nic, containerId } = request
     const key = `${namespace}/${name}`
@@ -198,7 +196,7 @@ class LedgerAllocator implements Allocator {
     const answer = await ledger.add(
       {
         ...{ owner: use.owner, pod: key, podUid: uid, node, containerId, nic },
-        reserved: reservedOf(world.reservedIps()),
+        reserved: input.reserved,
         mayTake: (entry) => use.mayTake(entry),
         plan: (held) => claimed.plan(use, held, { select, grants }),
         grant: (chosen) => grants.of(chosen, claimed.grantsOfOthers(use.owner, chosen.want.nic)),

@@ -1,8 +1,19 @@
 import type { AllocateRequest, Pod } from '../../api/index.ts'
-import { hasApplicationPools, type SelectionInput, selectionInputOf } from '../../ledger/index.ts'
+import {
+  hasApplicationPools,
+  type Reserved,
+  reservedOf,
+  type SelectionInput,
+  selectionInputOf,
+} from '../../ledger/index.ts'
 import { NotReadyError } from './errors.ts'
 import { provenTopOwnerOf } from './top-owner.ts'
 import type { AllocatorWorld } from './world.ts'
+
+/** Pools and reservations of one moment: an address that moves from one to the other must not look free in between. */
+export interface GatheredSelection extends SelectionInput {
+  readonly reserved: Reserved
+}
 
 /** All that the selection of pools looks at. @throws {NotReadyError} when the node or the namespace is not there */
 export async function gatherSelection(
@@ -10,7 +21,7 @@ export async function gatherSelection(
   { pod, node: nodeName }: { readonly pod: Pod; readonly node: string },
   request: AllocateRequest,
   signal: AbortSignal,
-): Promise<SelectionInput> {
+): Promise<GatheredSelection> {
   const namespaceName = pod.metadata.namespace ?? ''
   const [namespace, node] = await Promise.all([
     world.namespace(namespaceName, signal),
@@ -25,9 +36,10 @@ export async function gatherSelection(
   }
   const { blockedPools, versions, installNamespace } = world
   const pools = world.pools()
+  const reserved = reservedOf(world.reservedIps())
   const owner = hasApplicationPools(pools) ? await provenTopOwnerOf(pod, world, signal) : undefined
   const networks = world.networksOf(pod)
-  return selectionInputOf({ pod, node, namespace, owner }, request, {
+  const input = selectionInputOf({ pod, node, namespace, owner }, request, {
     pools,
     blockedPools,
     versions,
@@ -35,4 +47,5 @@ export async function gatherSelection(
     nadOf: (nic) => networks.nadOf(nic),
     installNamespace,
   })
+  return { ...input, reserved }
 }
