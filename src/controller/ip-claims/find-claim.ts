@@ -2,6 +2,7 @@ import {
   annotationKeys,
   type ClaimRef,
   claimOfOwner,
+  ownerOfClaim,
   type Pod,
   parseIpClaim,
   type SpiderIpClaim,
@@ -19,7 +20,7 @@ export type ClaimChoice =
   | { readonly kind: 'held'; readonly claim: ClaimRef }
   | { readonly kind: 'SpiderIPClaim'; readonly name: string; readonly why: string }
   | { readonly kind: 'IPAMClaim'; readonly name: string }
-  /** Claims of the pod's workload, by name: the first that nobody uses. */
+  /** Claims of the pod's workload: the first that nobody uses. Those that look free come first, then by name. */
   | { readonly kind: 'workload'; readonly names: readonly string[] }
 
 /** The claims of a pod by NIC. */
@@ -31,7 +32,7 @@ export interface PodClaims {
 
 interface FindPorts {
   readonly world: Pick<AllocatorWorld, 'readWorkload' | 'claimsForWorkloads'>
-  readonly ledger: Pick<Ledger, 'ofPod'>
+  readonly ledger: Pick<Ledger, 'ofPod' | 'ofOwner'>
 }
 
 const field = `Pod annotation '${annotationKeys.ipClaim}'`
@@ -79,12 +80,10 @@ export async function findClaims(
     .filter(({ spec }) => isOpen(spec.interface ?? first, byNic, settled))
   if (candidates.length === 0) return { byNic, owners: undefined }
   const owners = await provenOwners(pod, world, signal)
-  for (const { metadata, spec } of candidates.filter((claim) => isFor(claim, owners))) {
-    const target = spec.interface ?? first
-    const before = byNic.get(target)
-    const names = before?.kind === 'workload' ? before.names : []
-    byNic.set(target, { kind: 'workload', names: [...names, metadata.name] })
-  }
+  const fit = candidates.filter((claim) => isFor(claim, owners))
+  const ofNic = Map.groupBy(fit, ({ spec }) => spec.interface ?? first)
+  for (const [target, claims] of ofNic)
+    byNic.set(target, { kind: 'workload', names: namesOf(claims, ledger) })
   return { byNic, owners }
 }
 
@@ -94,4 +93,23 @@ function isOpen(nic: string, byNic: ReadonlyMap<string, ClaimChoice>, settled: R
 
 function isFor({ spec }: SpiderIpClaim, owners: readonly TopOwner[]): boolean {
   return spec.workload !== undefined && isAmong(owners, spec.workload)
+}
+
+const othersTried = 16 // each costs reads of the API server, and a namespace may have thousands
+
+/**
+ * Where to look, by what the ledger says of each: free ones, then some of those in use and of those that have no address yet.
+ * One whose pod is over is free as soon as the reclaimer has seen it.
+ */
+function namesOf(claims: readonly SpiderIpClaim[], ledger: Pick<Ledger, 'ofOwner'>): readonly string[] {
+  const free: string[] = []
+  const used: string[] = []
+  const empty: string[] = []
+  for (const { metadata } of claims) {
+    const { namespace = '', name, uid = '' } = metadata
+    const held = ledger.ofOwner(ownerOfClaim({ kind: 'SpiderIPClaim', namespace, name, uid }))
+    if (held.length === 0) empty.push(name)
+    else (held.every(({ entry }) => entry.pod === '') ? free : used).push(name)
+  }
+  return [...free, ...[...used, ...empty].slice(0, othersTried)]
 }

@@ -115,6 +115,29 @@ void test('several claims of one workload serve its pods one by one', async () =
   assert.deepEqual(await ipsOf(made, 'web-3'), [first])
 })
 
+void test('of many claims of one workload those that are in use cost no read', async () => {
+  const made = await kit({ ips: ['10.6.0.1-10.6.0.60'] })
+  const workload = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web' }
+  for (let n = 10; n < 50; n++) await addClaim(made, `w${n}`, { workload })
+  const owner = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web', uid: 'r1', controller: true }
+  made.world.workloads.set('default/web', { metadata: { name: 'web', uid: 'r1' } })
+  let reads = 0
+  const read = made.world.readIpClaim.bind(made.world)
+  made.world.readIpClaim = (...args) => {
+    reads++
+    return read(...args)
+  }
+  for (let n = 10; n < 50; n++) {
+    made.world.addPod(`web-${n}`, `u${n}`, { ownerReferences: [owner] })
+    assert.equal((await ipsOf(made, `web-${n}`)).length, 1)
+  }
+  assert.equal(reads, 40)
+  // Also when none is free, the number of reads has a limit.
+  made.world.addPod('web-50', 'u50', { ownerReferences: [owner] })
+  assert.match((await failOf(made, 'web-50')).msg, /"default\/w10": pod default\/web-10/)
+  assert.equal(reads, 56)
+})
+
 void test('owner references alone make no pod one of the workload that a claim is for', async () => {
   const made = await kit()
   await addClaim(made, 'w1', { workload: { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web' } })
