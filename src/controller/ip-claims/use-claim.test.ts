@@ -111,8 +111,30 @@ void test('several claims of one workload serve its pods one by one', async () =
   assert.deepEqual(await ipsOf(made, 'web-2'), [second])
   const { code, msg } = await failOf(made, 'web-3')
   assert.deepEqual([code, /"default\/w1": pod default\/web-1/.test(msg)], [102, true])
+  // Deleted by force: nobody knows yet that its sandbox has ended.
   made.world.remove('web-1')
+  assert.match((await failOf(made, 'web-3')).msg, /"default\/w1": pod default\/web-1/)
+  await made.ledger.detach({ containerId: 'c-web-1', ifName: 'eth0', node: 'node1' }, never)
   assert.deepEqual(await ipsOf(made, 'web-3'), [first])
+})
+
+void test('a pod that is created again under its name takes its claim over at once, and one that finished leaves it', async () => {
+  const made = await kit()
+  const ip = await addClaim(made, 'db')
+  const more = { annotations: { [key]: 'db' } }
+  made.world.addPod('a', 'u1', more)
+  assert.deepEqual(await ipsOf(made, 'a'), [ip])
+  made.world.addPod('a', 'u2', more)
+  assert.deepEqual(await ipsOf(made, 'a', { containerId: 'c2' }), [ip])
+  made.world.addPod('b', 'u3', more)
+  assert.equal((await failOf(made, 'b')).code, 102)
+  const finished = made.world.addPod('a', 'u2', more)
+  made.world.pods.set('default/a', {
+    ...finished,
+    spec: { ...finished.spec, restartPolicy: 'Never' },
+    status: { phase: 'Failed' },
+  })
+  assert.deepEqual(await ipsOf(made, 'b'), [ip])
 })
 
 void test('of many claims of one workload those that are in use cost no read', async () => {

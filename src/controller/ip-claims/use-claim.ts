@@ -51,7 +51,7 @@ interface UsePorts {
 
 /**
  * Makes sure by fresh reads that the pod may use the claim of its NIC, and that nobody else does. One pod at a time: another
- * one gets the claim when the first is seen to be over.
+ * one gets the claim when the first and its sandbox are seen to be over.
  * @throws {ClaimRefusedError} naming the claim and the reason. @throws {ClaimPendingError} when it has no addresses yet
  */
 export async function useClaim(
@@ -139,7 +139,7 @@ async function useOf(
   const owner = ownerOfClaim(ref)
   const { uid = '' } = call.pod.metadata
   const seen = ledger.ofOwner(owner)
-  const over = await podsThatAreOver(seen, uid, ports, signal)
+  const over = await podsThatAreOver(seen, call.pod, ports, signal)
   const mayTake = (entry: BlockEntry): boolean => {
     if (entry.podUid === uid) return entry.nic === call.nic || attachmentsOf(entry).length === 0
     return entry.pod === '' || over.has(markOf(entry))
@@ -167,23 +167,27 @@ async function useOf(
 }
 
 /**
- * Which of the pods that used the entries are over. One that is gone, replaced or finished is; one that still terminates may be
- * on the wire as long as its sandbox is there.
+ * Which of the pods that used the entries are over. A pod object that is gone proves nothing of its sandbox: it may have been
+ * deleted by force while its node was cut off. Only an attachment that has ended frees the claim for another pod, which DEL or the
+ * reclaimer tell by taking it off. A pod that has finished sends nothing more; one of the same name is the next life of the first.
  */
 async function podsThatAreOver(
   seen: readonly OwnedAddress[],
-  uid: string,
+  pod: Pod,
   { world }: Pick<UsePorts, 'world'>,
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   const over = new Set<string>()
+  const { namespace: mine = '', name: myName, uid } = pod.metadata
   const others = seen.filter(({ entry }) => entry.pod !== '' && entry.podUid !== uid)
   for (const { entry } of others) {
     const [namespace = '', name = ''] = entry.pod.split('/')
     const finding = findingOf(await world.readPod(namespace, name, signal))
     const isThere = finding.kind !== 'gone' && finding.uid === entry.podUid
-    const hasEnded = finding.kind === 'dead' && (finding.hasFinished || attachmentsOf(entry).length === 0)
-    if (!isThere || hasEnded) over.add(markOf(entry))
+    const hasEnded = attachmentsOf(entry).length === 0 && !(isThere && finding.kind === 'alive')
+    const isNextLife = !isThere && namespace === mine && name === myName
+    const hasFinished = isThere && finding.kind === 'dead' && finding.hasFinished
+    if (hasEnded || isNextLife || hasFinished) over.add(markOf(entry))
   }
   return over
 }
