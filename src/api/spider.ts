@@ -243,6 +243,8 @@ export interface EntryGrant {
   readonly metadata?: Readonly<Record<string, string>>
   /** The pod asked for this very address. */
   readonly isStatic?: true
+  /** The NIC was given an address of each family: one alone is half of it. */
+  readonly isDual?: true
 }
 
 /** spec/api.md §8; only the blocks that have a meaning here are typed. */

@@ -190,7 +190,7 @@ export class Transactions {
     const done: OwnedAddress[] = []
     const macs = new DisposableStack()
     try {
-      created = this.#newEntries(call, chosen)
+      created = this.#newEntries(call, chosen, kept)
       macs.use(this.#macs.claim([...created, ...renewedOf(kept, plan)]))
       const creating = created.map(async (address) => {
         const outcome = await this.#ports.submit(createChange(address, signal))
@@ -243,7 +243,11 @@ export class Transactions {
     return { addresses: [...addresses].sort((a, b) => isV6(a) - isV6(b)), created, hurried }
   }
 
-  #newEntries(call: AddCall, chosen: readonly Chosen[]): readonly OwnedAddress[] {
+  #newEntries(
+    call: AddCall,
+    chosen: readonly Chosen[],
+    kept: readonly OwnedAddress[],
+  ): readonly OwnedAddress[] {
     const { clock, random, term } = this.#ports
     const ips = chosen.map(({ ip }) => ip)
     const nonce = Math.floor(random.next() * 2 ** 32).toString(16)
@@ -251,6 +255,12 @@ export class Transactions {
     const since = clock.nowMs()
     const isReservation = call.isReservation === true
     const earlier: NewGrant[] = []
+    const all = [
+      ...chosen.map(({ ip, want }) => ({ ip, nic: want.nic })),
+      ...kept.map(({ ip, entry }) => ({ ip, nic: entry.nic })),
+    ]
+    const isDual = ({ ip, want }: Chosen) =>
+      all.some((other) => other.nic === want.nic && other.ip.includes(':') !== ip.includes(':'))
     return chosen.map((choice) => {
       const grant = call.grant(choice, earlier)
       earlier.push({ chosen: choice, grant })
@@ -266,7 +276,7 @@ export class Transactions {
         ...(nic === call.nic && !isReservation ? { attachments: [attachmentOf(call)] } : {}),
         since,
         ...(isReservation ? {} : { createdBy: { containerId: call.containerId, ifName: call.nic } }),
-        grant,
+        grant: isDual(choice) ? { ...grant, isDual: true } : grant,
       }
       return { ip: choice.ip, entry }
     })

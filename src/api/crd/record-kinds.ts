@@ -128,6 +128,7 @@ const entryProperties: Readonly<Record<string, Schema>> = {
       dns: dnsSchema('DNS settings.'),
       metadata: metadataSchema('Free-form facts.'),
       isStatic: flag('The pod asked for this very address.'),
+      isDual: flag('The interface was given an address of each family.'),
     },
     { required: ['prefixBits'], 'x-kubernetes-preserve-unknown-fields': true },
   ),

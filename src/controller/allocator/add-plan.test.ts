@@ -64,6 +64,18 @@ void test('a pod keeps an adopted address whose pool is gone', () => {
   assert.throws(() => planAdd([], inputOf([], { select })), NoPoolError)
 })
 
+void test('of two families that were given together the one that an undo has freed is taken again', () => {
+  const candidates = [candidatesOf('eth0', 4, p4), candidatesOf('eth0', 6, p6)]
+  const half = (isDual?: true) => {
+    const { adopted: _, ...entry } = held('10.7.1.1', { nic: 'eth0' }).entry
+    return { ip: '10.7.1.1', entry: { ...entry, grant: { prefixBits: 16, ...(isDual && { isDual }) } } }
+  }
+  const { drop, wants } = planAdd([half(true)], inputOf(candidates))
+  assert.deepEqual([drop, wants.map(({ nic, version }) => [nic, version])], [[], [['eth0', 6]]])
+  // What was given alone stays alone, also when its pod may have more by now.
+  assert.deepEqual(planAdd([half()], inputOf(candidates)).wants, [])
+})
+
 void test('a contested address is left to the other, unless this very sandbox has it', () => {
   const candidates = [candidatesOf('eth0', 4, p4)]
   const contested = held('10.7.1.1', { claims: [claim] })

@@ -43,6 +43,7 @@ export interface PlanInput {
  * address if its pool is still selected and still has it, else gets another (§11); if the pool is selected and refuses the pod,
  * the pool's own policy decides. A virtual machine keeps its addresses also when their pool is named no more (§12). What is
  * missing is taken.
+ * Of two families that were given together, one that is missing is taken, too.
  * Of a NIC that asks for addresses only those are kept, unless this very sandbox has another one: it asks for others since.
  * An adopted address without a NIC goes to the NIC that may have it; one that another pod is recorded for is left to that one.
  * @throws {NoPoolError} when a family that is wanted or asked for has no pool
@@ -62,7 +63,9 @@ export function planAdd(existing: readonly OwnedAddress[], input: PlanInput): Ad
     const asked = input.asks?.get(nic)?.ips[versionOfIp(ip)] ?? []
     return asked.length === 0 || asked.some((one) => one.ip === ip) || isAttachedTo(entry, containerId)
   }
-  const isWhole = (input.lost ?? []).every((version) => mine.some(({ ip }) => versionOfIp(ip) === version))
+  // An undo that was cut off may have freed one family of two.
+  const wanted = [...(input.lost ?? []), ...(mine.some(({ entry }) => entry.grant.isDual) ? both : [])]
+  const isWhole = wanted.every((version) => mine.some(({ ip }) => versionOfIp(ip) === version))
   const isSettled = mine.length > 0 && mine.every(isAsked) && isWhole
   if (!isSticky && isSettled && left.length === 0) return { drop: twinsOf(mine), wants: [] }
   const candidates = candidatesFor(held, input)
@@ -92,6 +95,8 @@ export function planAdd(existing: readonly OwnedAddress[], input: PlanInput): Ad
   for (const one of drop) if (input.isShared?.(one) === true) refuseSharedDrop(one)
   return { drop: drop.map(({ ip }) => ip), wants, named }
 }
+
+const both: readonly IpVersion[] = [4, 6]
 
 function wantOf(one: Candidates, { asks }: PlanInput): Want {
   const { nic, version } = one

@@ -111,7 +111,7 @@ function readCreator(value: unknown): BlockEntry['createdBy'] | null {
 }
 
 function readGrant(value: unknown): EntryGrant | undefined {
-  const { prefixBits, gateway, routes, cleanGateway, vlan, mac, dns, metadata, isStatic } =
+  const { prefixBits, gateway, routes, cleanGateway, vlan, mac, dns, metadata, isStatic, isDual } =
     fieldsOf(value) ?? {}
   if (!isCount(prefixBits) || prefixBits > 128) return undefined
   const readRoutes = routes === undefined ? undefined : readRouteList(routes)
@@ -126,6 +126,7 @@ function readGrant(value: unknown): EntryGrant | undefined {
     ...(isDns(dns) ? { dns: sharedData(dns) } : {}),
     ...(isMetadata(metadata) ? { metadata: sharedData(metadata) } : {}),
     ...(isStatic === true ? { isStatic } : {}),
+    ...(isDual === true ? { isDual } : {}),
   }
 }
 
