@@ -25,6 +25,11 @@ export interface AllocateRequest {
   readonly cleanGateway: boolean
   /** Milliseconds that the caller will go on waiting. */
   readonly budgetMs: number
+  /**
+   * When the ADD came to the agent, milliseconds since the epoch by the node's clock: an ADD of an earlier sandbox that comes late
+   * must not take the addresses from the sandbox that has them now.
+   */
+  readonly startedMs?: number
   /** Addresses that the runtime asks for: `IP` of CNI_ARGS. */
   readonly ips?: readonly string[]
   /** `match_master_subnet`: addresses in CIDR text of the interface behind this NIC, none when it was not found. */

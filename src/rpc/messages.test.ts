@@ -19,6 +19,7 @@ const request: AllocateRequest = {
 const asking: AllocateRequest = {
   ...request,
   ips: ['10.6.0.9', 'fd00::9/64'],
+  startedMs: 1_764_403_200_000,
   masterAddresses: ['10.6.0.2/16'],
   masterProblem: 'the CNI configuration has no deviceID',
   conflicts: [{ ip: '10.6.0.10', mac: '02:00:00:00:00:07' }, { ip: '10.6.0.11' }],
@@ -55,6 +56,8 @@ const badRequests: readonly (readonly [object, string])[] = [
   [{ ips: ['10.6.0.9/33'] }, 'ips[0]'],
   [{ ips: ['x'] }, 'ips[0]'],
   [{ ips: many(33, '10.6.0.9') }, 'ips'],
+  [{ startedMs: -1 }, 'startedMs'],
+  [{ startedMs: 'now' }, 'startedMs'],
   [{ masterAddresses: [7] }, 'masterAddresses[0]'],
   [{ masterAddresses: Array.from({ length: 257 }, () => '10.6.0.2/16') }, 'masterAddresses'],
   [{ masterProblem: 'two\nlines' }, 'masterProblem'],

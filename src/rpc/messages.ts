@@ -39,6 +39,9 @@ export function parseAllocateRequest(body: unknown): AllocateRequest {
     defaultIpv6Pools: fields.texts('defaultIpv6Pools', textRules.poolName, maxPoolNames),
     cleanGateway: fields.flag('cleanGateway'),
     budgetMs: fields.integer('budgetMs', 1, maxBudgetMs),
+    ...(fields.has('startedMs')
+      ? { startedMs: fields.integer('startedMs', 0, Number.MAX_SAFE_INTEGER) }
+      : {}),
     ...(fields.has('ips') ? { ips: fields.texts('ips', textRules.ipWithPrefix, maxAskedIps) } : {}),
     ...(fields.has('masterAddresses')
       ? { masterAddresses: fields.texts('masterAddresses', textRules.ipWithPrefix, maxMasterAddresses) }

@@ -100,7 +100,11 @@ export class IpamPlugin {
       // release of this very attachment that is still to be told.
       await this.#ports.journal.write(entry)
       try {
-        const asked = { ...(await this.#requestOf(env, pod, ipam)), ...(ips.length === 0 ? {} : { ips }) }
+        const asked = {
+          ...(await this.#requestOf(env, pod, ipam)),
+          startedMs: entry.atMs,
+          ...(ips.length === 0 ? {} : { ips }),
+        }
         const answer = await this.#ports.allocator.allocate(asked, limited)
         this.#given.set(keyOf(env), givenBy(env.ifName, answer))
         return convertResult(toResult(env.ifName, answer), config.cniVersion)

@@ -336,6 +336,30 @@ void test('an undo by another node frees nothing, also of a replica without a po
   assert.equal(ledger.poolUsage('p4'), 1)
 })
 
+void test('an ADD of an earlier sandbox that comes late does not take the address from the later one', async () => {
+  const { world, allocator, store } = await kit()
+  world.addPod('web-1', 'u1')
+  const add = (containerId: string, startedMs?: number) =>
+    allocator.allocate(
+      'node1',
+      requestOf('web-1', { containerId, ...(startedMs !== undefined && { startedMs }) }),
+      never,
+    )
+  const given = await add('c2', 50_000)
+  const { code, msg } = await failureOf(add('c1', 49_000))
+  assert.equal(code, 11)
+  assert.match(msg, /for sandbox c1 of pod "web-1": sandbox c2 was begun after it/)
+  assert.deepEqual(
+    [...store.entries().values()].map(({ attachments }) => attachments?.map((one) => one.containerId)),
+    [['c2']],
+  )
+  // Repeats of the later one, a third one, one of a clock that was set back and one that says no time are served.
+  assert.deepEqual(await add('c2', 50_500), given)
+  assert.deepEqual(await add('c3', 51_000), given)
+  assert.deepEqual(await add('c4', 51_000 - 110_000), given)
+  assert.deepEqual(await add('c5'), given)
+})
+
 void test('a container id that another node uses too is in nobody’s way', async () => {
   const { world, allocator, ledger } = await kit()
   world.addPod('first', 'u1')

@@ -29,7 +29,7 @@ import { type GatheredSelection, gatherSelection } from './gather-selection.ts'
 import { provenRecordOf } from './owner.ts'
 import { asksOf, type NicAsk, placesOfAsks, positionOf } from './pod-asks.ts'
 import { PodGrants } from './pod-grants.ts'
-import { readOwnPod } from './pod-identity.ts'
+import { CallOrder, readOwnPod } from './pod-identity.ts'
 import type { AllocatorPorts } from './ports.ts'
 import { Releases } from './releases.ts'
 import { reportAddition } from './report-addition.ts'
@@ -71,6 +71,7 @@ export function createAllocator(ports: AllocatorPorts): Allocator {
 class LedgerAllocator implements Allocator {
   readonly #ports: AllocatorPorts
   readonly #releases: Releases
+  readonly #order = new CallOrder()
 
   constructor(ports: AllocatorPorts) {
     this.#ports = ports
@@ -88,6 +89,7 @@ class LedgerAllocator implements Allocator {
   async allocate(node: string, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
     using deadline = deadlineAfter(Math.min(request.budgetMs, budgetCapMs), signal)
     const pod = await readOwnPod(node, request, this.#ports, deadline.signal)
+    this.#order.note(pod, request)
     try {
       return await this.#allocateFor(pod, node, request, deadline.signal)
     } catch (error) {
@@ -143,6 +145,7 @@ class LedgerAllocator implements Allocator {
         nic: request.ifName,
         reserved: input.reserved,
         plan: (held) => {
+          this.#order.requireNewest(pod, request)
           existing = held
           plan = planAdd(held, {
             nic: request.ifName,
@@ -198,7 +201,10 @@ class LedgerAllocator implements Allocator {
         ...{ owner: use.owner, pod: key, podUid: uid, node, containerId, nic },
         reserved: input.reserved,
         mayTake: (entry) => use.mayTake(entry),
-        plan: (held) => claimed.plan(use, held, { select, grants }),
+        plan: (held) => {
+          this.#order.requireNewest(pod, request)
+          return claimed.plan(use, held, { select, grants })
+        },
         grant: (chosen) => grants.of(chosen, claimed.grantsOfOthers(use.owner, chosen.want.nic)),
       },
       signal,

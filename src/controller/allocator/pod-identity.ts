@@ -2,7 +2,7 @@ import { type AllocateRequest, isAlive, type Pod } from '../../api/index.ts'
 import type { Clock } from '../../base/index.ts'
 import { attachmentsOf, type OwnedAddress } from '../../ledger/index.ts'
 import { CallerRefusedError } from '../../rpc/index.ts'
-import { PodIdentityError } from './errors.ts'
+import { NotReadyError, PodIdentityError } from './errors.ts'
 import type { AllocatorWorld } from './world.ts'
 
 const podReadRetryMs = 200
@@ -56,4 +56,42 @@ export function requireNode(caller: string, node: string, what: string): void {
     `Cannot serve node "${caller}" for ${what}: it is on node "${node}"`,
     'Check the token of the agent: it must be bound to the agent pod of its own node',
   )
+}
+
+/** Longer than any ADD goes on: what is further apart is a clock that was set. */
+const overtakingMs = 110_000
+const maxRemembered = 20_000
+
+/**
+ * In which order the ADDs of one pod and NIC began. The network, or an agent that died, may hold one back until a later sandbox has
+ * been answered. Memory is enough: a request that an earlier leader got ends with it.
+ */
+export class CallOrder {
+  readonly #newest = new Map<string, { readonly containerId: string; readonly startedMs: number }>()
+
+  /** Notes a request as it comes. */
+  note(pod: Pod, { ifName, containerId, startedMs }: AllocateRequest): void {
+    const key = `${pod.metadata.uid ?? ''} ${ifName}`
+    const known = this.#newest.get(key)
+    if (startedMs === undefined || isOvertaken(startedMs, known?.startedMs)) return
+    this.#newest.delete(key)
+    this.#newest.set(key, { containerId, startedMs })
+    const oldest = this.#newest.keys().next()
+    if (this.#newest.size > maxRemembered && oldest.done !== true) this.#newest.delete(oldest.value)
+  }
+
+  /** @throws {NotReadyError} when the pod has a later sandbox */
+  requireNewest(pod: Pod, { ifName, containerId, startedMs }: AllocateRequest): void {
+    const newest = this.#newest.get(`${pod.metadata.uid ?? ''} ${ifName}`)
+    if (newest === undefined || newest.containerId === containerId || startedMs === undefined) return
+    if (!isOvertaken(startedMs, newest.startedMs)) return
+    throw new NotReadyError(
+      `Cannot allocate for sandbox ${containerId} of pod "${pod.metadata.name}": sandbox ${newest.containerId} was begun after it`,
+      'Nothing, unless the clock of the node was set back: then repeat the request',
+    )
+  }
+}
+
+function isOvertaken(startedMs: number, newestMs: number | undefined): boolean {
+  return newestMs !== undefined && newestMs > startedMs && newestMs - startedMs < overtakingMs
 }
