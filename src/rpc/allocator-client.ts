@@ -71,6 +71,8 @@ type Outcome =
   | {
       readonly kind: 'again'
       readonly failure: RpcFailure
+      /** The time of the whole call ended before that of one try: what stood in its way before says more. */
+      readonly isCut?: boolean
       readonly leader?: Place
       readonly retryAfterMs?: number
     }
@@ -139,11 +141,14 @@ class Client implements AllocatorClient {
     const endMs = performance.now() + call.budgetMs
     const backoff = new Backoff({ firstMs: 50, capMs: 2000 }, this.#random)
     let hops = 0
+    let told: RpcFailure | undefined
     for (;;) {
       const target = this.#replicas.current
       const outcome = await this.#try(call, { target, leftMs: endMs - performance.now() }, signal)
       if (outcome.kind === 'done') return outcome.body as T
       if (outcome.kind === 'refused') throw new AllocatorError(outcome.failure)
+      if (outcome.isCut !== true || told === undefined) told = outcome.failure
+      const failure = told
       if (outcome.leader !== undefined && hops < maxHopsInARow) {
         hops += 1
         this.#replicas.follow(outcome.leader)
@@ -157,9 +162,9 @@ class Client implements AllocatorClient {
         err: outcome.failure.msg,
         waitMs,
       })
-      if (signal.aborted || performance.now() + waitMs >= endMs) throw this.#given(outcome.failure, signal)
+      if (signal.aborted || performance.now() + waitMs >= endMs) throw this.#given(failure, signal)
       await systemClock.sleep(waitMs, signal).catch(() => {
-        throw this.#given(outcome.failure, signal)
+        throw this.#given(failure, signal)
       })
     }
   }
@@ -177,7 +182,8 @@ class Client implements AllocatorClient {
     signal: AbortSignal,
   ): Promise<Outcome> {
     const attempt = new AbortController()
-    const limitMs = Math.max(1, Math.min(leftMs, this.#options.tryMs ?? defaultTryMs))
+    const { tryMs = defaultTryMs } = this.#options
+    const limitMs = Math.max(1, Math.min(leftMs, tryMs))
     const timer = setTimeout(() => attempt.abort(), limitMs)
     const onAbort = () => attempt.abort()
     signal.addEventListener('abort', onAbort, { once: true })
@@ -200,7 +206,8 @@ class Client implements AllocatorClient {
         ? `no answer within ${Math.round(limitMs)} ms`
         : toError(error).message
       const failure = unreachable(`${target.url}: ${state}`)
-      return { kind: 'again', failure, ...(leader === undefined ? {} : { leader }) }
+      const isCut = attempt.signal.aborted && limitMs < tryMs
+      return { kind: 'again', failure, isCut, ...(leader === undefined ? {} : { leader }) }
     } finally {
       waited()
       clearTimeout(timer)

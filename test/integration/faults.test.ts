@@ -1,4 +1,5 @@
 // kill -9 of the controller, an agent or the API server in the middle of bursts, at random and at chosen moments.
+// mostly waits
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { after, before, test } from 'node:test'

@@ -1,4 +1,5 @@
 // The nodes of a lab against an API server that is not the lab's own. Needs root.
+// mostly waits
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'

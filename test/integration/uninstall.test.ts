@@ -1,4 +1,5 @@
 // spiderpoolctl uninstall and create-defaults as people call them, against an API server without a controller.
+// mostly waits
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -121,6 +121,7 @@ class LedgerAllocator implements Allocator {
     signal: AbortSignal,
   ): Promise<AllocateResponse> {
     const { ledger, world } = this.#ports
+    const { ifName: nic, containerId } = request
     const record = await provenRecordOf(pod, world, signal)
     const { owner, key } = record
     const sharing = await observeSharing(pod, record, this.#ports, signal)
@@ -132,36 +133,31 @@ class LedgerAllocator implements Allocator {
     }
     const asks = await this.#asksOf(pod, record, request, signal)
     const grants = new PodGrants({ pod, podRoutes, selection: () => selection, asks, pools: input.pools })
-    const isAlone = (one: OwnedAddress): boolean => sharing?.isShared(one) !== true
-    const reporter = { pod, node, request, isShared: sharing?.isShared }
-    const lost = await quarantineConflicts(this.#ports, reporter, signal)
+    const { isShared } = sharing ?? {}
+    const lost = await quarantineConflicts(this.#ports, { pod, node, request, isShared }, signal)
     let existing: readonly OwnedAddress[] = []
     let plan: AddPlan = { drop: [], wants: [] }
     const answer = await ledger.add(
       {
-        ...holderOf(pod, record, sharing),
-        node,
-        containerId: request.containerId,
-        nic: request.ifName,
+        ...{ ...holderOf(pod, record, sharing), node, nic, containerId },
         reserved: input.reserved,
         plan: (held) => {
           this.#order.requireNewest(pod, request)
           existing = held
           plan = planAdd(held, {
-            nic: request.ifName,
-            containerId: request.containerId,
-            isSticky: owner.kind === 'sticky',
-            isShared: sharing?.isShared,
+            ...{ nic, containerId, isSticky: owner.kind === 'sticky' },
+            isShared,
             lost,
             select,
             pools: input.pools,
             asks,
           })
-          return { ...plan, renewed: grants.renewed(held.filter(isAlone), plan) }
+          const alone = held.filter((one) => isShared?.(one) !== true)
+          return { ...plan, renewed: grants.renewed(alone, plan) }
         },
         grant: (chosen, earlier) => {
-          const { nic } = chosen.want
-          const others = [...grantsBeside(nic, existing, earlier), ...claimed.grantsOfOthers(owner, nic)]
+          const { nic: of } = chosen.want
+          const others = [...grantsBeside(of, existing, earlier), ...claimed.grantsOfOthers(owner, of)]
           return grants.of(chosen, others)
         },
       },
@@ -175,7 +171,7 @@ class LedgerAllocator implements Allocator {
       podRoutes,
       nics: input.nics,
     })
-    return responseOf(request.ifName, answer.addresses)
+    return responseOf(nic, answer.addresses)
   }
 
   /** As {@link #addFromPools}, for a NIC that has a claim: the claim owns what the NIC gets. */
