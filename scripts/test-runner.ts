@@ -28,8 +28,8 @@ interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** In a test that needs a lab, but mostly waits for deadlines: another file may run beside it. */
-const waitsMark = '// mostly waits'
+/** A file that has this line needs a lab, but mostly waits for deadlines: others may run beside it. */
+const waitsMark = '\n// mostly waits\n'
 /** A file that has this line only waits, and takes no part of the machine. */
 const idleMark = '\n// only waits\n'
 const fileBudgetMs = 600_000
@@ -76,29 +76,35 @@ async function reachesServer(file: string, seen: Set<string>): Promise<boolean> 
 }
 
 /**
- * Runs integration tests: first those without a lab or that mostly wait, two files at a time, then the others one by one. A lab has
- * many processes, and what its tests measure and wait for takes the whole machine. What only waits runs beside the first ones.
- * @param options of each of the two parts; its `concurrency` is decided here
+ * Runs integration tests. First, side by side: those without a lab one by one, those with a lab that mostly wait two at a time, and
+ * those that only wait. Then the others one by one: a lab has many processes, and what its tests measure takes the whole machine.
+ * @param options of each of the parts; its `concurrency` is decided here
  */
 export async function runIntegrationTests(
   name: string,
   files: readonly string[],
   options: Omit<RunOptions, 'concurrency'>,
 ): Promise<Outcome> {
-  const alone = new Set<string>()
-  const idle = new Set<string>()
-  for (const file of files) {
-    const text = await readFile(file, 'utf8')
-    if (text.includes(idleMark)) idle.add(file)
-    else if (/lab-harness\.ts'|quickstart\.ts'/.test(text) && !text.includes(waitsMark)) alone.add(file)
+  const groups: Record<'plain' | 'waits' | 'idle' | 'alone', string[]> = {
+    plain: [],
+    waits: [],
+    idle: [],
+    alone: [],
   }
-  const first = files.filter((file) => !alone.has(file) && !idle.has(file))
-  const [together, waiting] = await Promise.all([
-    runTwice(`${name}, without labs`, first, { ...options, concurrency: 2 }),
-    runTwice(`${name}, beside them`, [...idle], { ...options, concurrency: 1 }),
+  for (const file of files) groups[groupOf(await readFile(file, 'utf8'))].push(file)
+  const beside = await Promise.all([
+    runTwice(`${name}, without labs`, groups.plain, { ...options, concurrency: 1 }),
+    runTwice(`${name}, that mostly wait`, groups.waits, { ...options, concurrency: 2 }),
+    runTwice(`${name}, that only wait`, groups.idle, { ...options, concurrency: 1 }),
   ])
-  const others = await runTwice(`${name}, in labs`, [...alone], { ...options, concurrency: 1 })
-  return joined(joined(together, waiting), others)
+  const alone = await runTwice(`${name}, in labs`, groups.alone, { ...options, concurrency: 1 })
+  return beside.reduce(joined, alone)
+}
+
+function groupOf(text: string): 'plain' | 'waits' | 'idle' | 'alone' {
+  if (text.includes(idleMark)) return 'idle'
+  if (text.includes(waitsMark)) return 'waits'
+  return /lab-harness\.ts'|quickstart\.ts'/.test(text) ? 'alone' : 'plain'
 }
 
 function joined(one: Outcome, other: Outcome): Outcome {

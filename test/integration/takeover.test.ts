@@ -1,5 +1,6 @@
 // 1000 ADDs while the leader is killed, told to end, cut off from the API server, and frozen past its lease: none fails,
 // no address is given twice, nothing is left, and whoever wakes late answers nothing.
+// mostly waits
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import https from 'node:https'
