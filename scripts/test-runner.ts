@@ -76,7 +76,7 @@ async function reachesServer(file: string, seen: Set<string>): Promise<boolean> 
 }
 
 /**
- * Runs integration tests. First, side by side: those without a lab one by one, those with a lab that mostly wait two at a time, and
+ * Runs integration tests. First, side by side: those without a lab and those with a lab that mostly wait, two of each at a time, and
  * those that only wait. Then the others one by one: a lab has many processes, and what its tests measure takes the whole machine.
  * @param options of each of the parts; its `concurrency` is decided here
  */
@@ -93,7 +93,7 @@ export async function runIntegrationTests(
   }
   for (const file of files) groups[groupOf(await readFile(file, 'utf8'))].push(file)
   const beside = await Promise.all([
-    runTwice(`${name}, without labs`, groups.plain, { ...options, concurrency: 1 }),
+    runTwice(`${name}, without labs`, groups.plain, { ...options, concurrency: 2 }),
     runTwice(`${name}, that mostly wait`, groups.waits, { ...options, concurrency: 2 }),
     runTwice(`${name}, that only wait`, groups.idle, { ...options, concurrency: 1 }),
   ])

@@ -1,5 +1,6 @@
 import {
-  holderOf,
+  type BlockEntry,
+  claimOfOwner,
   type KubeObject,
   type NetworkAttachmentDefinition,
   type Resource,
@@ -137,6 +138,12 @@ async function readWorld(
   }
 }
 
+/** A claim may hold an address that no pod uses. */
+function holderTextOf(entry: BlockEntry): string {
+  const claim = entry.pod === '' ? claimOfOwner(entry.owner) : undefined
+  return claim === undefined ? `pod "${entry.pod}"` : `${claim.kind} "${claim.namespace}/${claim.name}"`
+}
+
 /** The namespace from a cache, as every pod asks for it; the networks for those pods alone that want some. */
 async function injectionWorld(
   { namespace: name, pod }: NonNullable<WorldNeeds['injectionInto']>,
@@ -168,7 +175,7 @@ async function usedIpsOf(
   }
   const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, { limit: blockPage, keep }, signal)
   return items.flatMap(({ spec }) =>
-    Object.entries(spec.entries ?? {}).map(([ip, entry]) => ({ ip, pod: holderOf(entry).pod })),
+    Object.entries(spec.entries ?? {}).map(([ip, entry]) => ({ ip, holder: holderTextOf(entry) })),
   )
 }
 

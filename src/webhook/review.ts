@@ -253,7 +253,7 @@ function deletionVerdict({ kind, name, oldObject }: AdmissionRequest, world: Web
   const [first] = used
   if (first === undefined) return { kind: 'allow' }
   const count = used.length === 1 ? '1 address is' : `${used.length} addresses are`
-  const message = `cannot delete ${kind} "${name}": ${count} in use, ${first.ip} by pod "${first.pod}" among them; delete those pods first`
+  const message = `cannot delete ${kind} "${name}": ${count} in use, ${first.ip} by ${first.holder} among them; delete those pods and claims first`
   return { kind: 'forbidden', message }
 }
 

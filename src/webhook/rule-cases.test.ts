@@ -51,7 +51,7 @@ function usedIpsIn(given: readonly Given[]): readonly UsedIp[] {
   const blocks = given.filter(({ kind }) => kind === 'SpiderIPBlock')
   return blocks.flatMap(({ spec }) =>
     Object.entries(recordOf(recordOf(spec)['entries'])).map(([ip, entry]) => {
-      return { ip, pod: String(recordOf(entry)['pod']) }
+      return { ip, holder: `pod "${String(recordOf(entry)['pod'])}"` }
     }),
   )
 }

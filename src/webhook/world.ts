@@ -36,8 +36,8 @@ export interface PodInjectSettings {
 /** An address in use, as the ledger knows it. */
 export interface UsedIp {
   readonly ip: string
-  /** `namespace/name`. */
-  readonly pod: string
+  /** Who has it, as people are told: `pod "namespace/name"`, or the kind and name of a claim that no pod uses. */
+  readonly holder: string
 }
 
 /** What a review may look at besides its own object. The caller fills in what {@link WorldNeeds} asks for, read uncached. */

@@ -61,7 +61,7 @@ void test('a terminating pool keeps its spec, and any party may take its finaliz
 })
 
 void test('without the guard pools and subnets in use may be deleted', () => {
-  const used = { usedIps: [{ ip: '10.6.1.1', pod: 'a/b' }] }
+  const used = { usedIps: [{ ip: '10.6.1.1', holder: 'pod "a/b"' }] }
   for (const kind of ['SpiderIPPool', 'SpiderSubnet']) {
     const oldObject = ours(kind, 'p', fine)
     assert(answer('validate', { kind, operation: 'DELETE', oldObject, world: used }).allowed)
@@ -70,11 +70,11 @@ void test('without the guard pools and subnets in use may be deleted', () => {
 
 void test('a reservation of addresses in use is accepted, and says so', () => {
   const object = reserved({ ipVersion: 4, ips: ['10.6.1.1-10.6.1.9'] })
-  const usedIps = ['10.6.1.3', '10.6.1.4', '10.7.0.1'].map((ip) => ({ ip, pod: 'a/b' }))
+  const usedIps = ['10.6.1.3', '10.6.1.4', '10.7.0.1'].map((ip) => ({ ip, holder: 'pod "a/b"' }))
   const { allowed, warnings } = answer('validate', { kind: 'SpiderReservedIP', object, world: { usedIps } })
   assert(allowed)
   assert.deepEqual(warnings, [
-    'spec.ips: 10.6.1.3 of pod a/b and 1 more are in use, and stay so until those pods are gone',
+    'spec.ips: 10.6.1.3 of pod "a/b" and 1 more are in use, and stay so until those pods and claims are gone',
   ])
 })
 

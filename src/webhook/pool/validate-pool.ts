@@ -102,14 +102,14 @@ function isAutoCreated(pool: SpiderIpPool): boolean {
   return pool.metadata.labels?.[labelKeys.ownerApplicationName] !== undefined
 }
 
-/** P-23: names the address and the pod. */
+/** P-23: names the address and its holder. */
 function usedProblem(pool: SpiderIpPool, total: IpSet, world: WebhookWorld): Problem | undefined {
   const cut = world.usedIps.filter(({ ip }) => !total.has(parseIp(ip)))
   const first = cut[0]
   if (first === undefined) return undefined
   const more = cut.length > 1 ? ` (and ${cut.length - 1} more addresses in use)` : ''
-  const problem = `no longer holds ${first.ip}, which pod "${first.pod}" uses${more}`
-  return forbidden('spec.ips', pool.spec.ips, problem, 'keep the address, or delete that pod first')
+  const problem = `no longer holds ${first.ip}, which ${first.holder} uses${more}`
+  return forbidden('spec.ips', pool.spec.ips, problem, 'keep the address, or delete that one first')
 }
 
 /** P-19 to P-21: an owned pool draws from its subnet. */

@@ -37,5 +37,7 @@ export function reservationWarnings(
   const [first] = used
   if (first === undefined) return []
   const more = used.length > 1 ? ` and ${used.length - 1} more are` : ' is'
-  return [`spec.ips: ${first.ip} of pod ${first.pod}${more} in use, and stay so until those pods are gone`]
+  return [
+    `spec.ips: ${first.ip} of ${first.holder}${more} in use, and stay so until those pods and claims are gone`,
+  ]
 }

@@ -1,6 +1,11 @@
 import type { CaseObject, RuleCase } from './rule-case.ts'
 
-const claim = (spec: object): CaseObject => ({ kind: 'SpiderIPClaim', name: 'claim-{n}', spec })
+/** Of a pool that is not there: a claim that reserved an address would be in the way of other cases. */
+const claim = (spec: object): CaseObject => ({
+  kind: 'SpiderIPClaim',
+  name: 'claim-{n}',
+  spec: { ippools: { ipv4: ['not-there'] }, ...spec },
+})
 const refuse = (
   rule: string,
   what: string,

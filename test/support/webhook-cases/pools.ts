@@ -388,7 +388,7 @@ const changes: readonly RuleCase[] = [
         'SpiderIPPool "p-{n}"',
         'in use',
         '10.{n}.1.7 by pod "default/cart-0"',
-        'delete those pods first',
+        'delete those pods and claims first',
       ],
       code: 403,
     },

@@ -147,7 +147,7 @@ const ofSubnets: readonly RuleCase[] = [
         'SpiderSubnet "s-{n}"',
         'in use',
         '10.{n}.1.7 by pod "default/cart-0"',
-        'delete those pods first',
+        'delete those pods and claims first',
       ],
       code: 403,
     },
