@@ -6,7 +6,7 @@ import { dirname, join, relative } from 'node:path'
 import { controlPlaneBinaries } from '../test/support/control-plane/binaries.ts'
 import { compareColumns } from './server-columns.ts'
 import { setUpMachine } from './setup.ts'
-import { apiServerTestFiles, readColumn, runIntegrationTests, writeColumn } from './test-runner.ts'
+import { apiServerTestFiles, lanes, readColumn, runIntegrationTests, writeColumn } from './test-runner.ts'
 
 const root = dirname(import.meta.dirname)
 const budgetMs = 40 * 60_000
@@ -21,6 +21,7 @@ await rm(auditDir, { recursive: true, force: true })
 await mkdir(auditDir, { recursive: true })
 const outcome = await runIntegrationTests('on a real API server', files, {
   signal: AbortSignal.timeout(budgetMs),
+  beside: lanes.real,
   env: {
     SPIDERPOOL_TEST_SERVER: 'real',
     SPIDERPOOL_AUDIT_DIR: auditDir,

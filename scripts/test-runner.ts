@@ -75,15 +75,27 @@ async function reachesServer(file: string, seen: Set<string>): Promise<boolean> 
   return false
 }
 
+/** How many files at once, of those without a lab and of those that mostly wait. */
+interface Lanes {
+  readonly plain: number
+  readonly waits: number
+}
+
+/** Two cores carry so many with the lab's own API server, and so many with a real one, which alone takes a core. */
+export const lanes: Readonly<Record<'embedded' | 'real', Lanes>> = {
+  embedded: { plain: 1, waits: 2 },
+  real: { plain: 1, waits: 1 },
+}
+
 /**
- * Runs integration tests. First, side by side: those without a lab and those with a lab that mostly wait, two of each at a time, and
- * those that only wait. Then the others one by one: a lab has many processes, and what its tests measure takes the whole machine.
+ * Runs integration tests. First, side by side: those without a lab, those with a lab that mostly wait, and those that only wait.
+ * Then the others one by one: a lab has many processes, and what its tests measure takes the whole machine.
  * @param options of each of the parts; its `concurrency` is decided here
  */
 export async function runIntegrationTests(
   name: string,
   files: readonly string[],
-  options: Omit<RunOptions, 'concurrency'>,
+  { beside: { plain, waits }, ...options }: Omit<RunOptions, 'concurrency'> & { readonly beside: Lanes },
 ): Promise<Outcome> {
   const groups: Record<'plain' | 'waits' | 'idle' | 'alone', string[]> = {
     plain: [],
@@ -92,13 +104,13 @@ export async function runIntegrationTests(
     alone: [],
   }
   for (const file of files) groups[groupOf(await readFile(file, 'utf8'))].push(file)
-  const beside = await Promise.all([
-    runTwice(`${name}, without labs`, groups.plain, { ...options, concurrency: 2 }),
-    runTwice(`${name}, that mostly wait`, groups.waits, { ...options, concurrency: 2 }),
+  const outcomes = await Promise.all([
+    runTwice(`${name}, without labs`, groups.plain, { ...options, concurrency: plain }),
+    runTwice(`${name}, that mostly wait`, groups.waits, { ...options, concurrency: waits }),
     runTwice(`${name}, that only wait`, groups.idle, { ...options, concurrency: 1 }),
   ])
   const alone = await runTwice(`${name}, in labs`, groups.alone, { ...options, concurrency: 1 })
-  return beside.reduce(joined, alone)
+  return outcomes.reduce(joined, alone)
 }
 
 function groupOf(text: string): 'plain' | 'waits' | 'idle' | 'alone' {

@@ -6,6 +6,7 @@ import { staticChecks } from './check.ts'
 import { setUpMachine } from './setup.ts'
 import {
   integrationTestFiles,
+  lanes,
   runIntegrationTests,
   runUnitTests,
   unitTestFiles,
@@ -22,6 +23,7 @@ const staticFailed = await staticChecks(false)
 const unit = await runUnitTests(await unitTestFiles(root), AbortSignal.timeout(unitBudgetMs))
 const integration = await runIntegrationTests('integration', await integrationTestFiles(root), {
   signal: AbortSignal.timeout(integrationBudgetMs),
+  beside: lanes.embedded,
 })
 await writeColumn(root, 'embedded', integration.results)
 const failed = [...staticFailed, ...unit.failed, ...integration.failed]
