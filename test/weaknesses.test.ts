@@ -49,7 +49,8 @@ const untilAborted = (signal: AbortSignal): Promise<never> =>
 
 function openLedger(store: MemoryBlockStore): Promise<Ledger> {
   let nowMs = 1000
-  const clock = { nowMs: () => ++nowMs, sleep: () => Promise.resolve() }
+  const next = () => ++nowMs
+  const clock = { nowMs: next, monotonicMs: next, sleep: () => Promise.resolve() }
   return Ledger.open({ store, term: 1, clock, random: { next: () => 0.5 }, logger: silentLogger }, never)
 }
 

@@ -1,7 +1,9 @@
 /** Time as a port, so that a run can be replayed from a seed. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, for what is written down or compared with what others wrote: it may be set, also back. */
   nowMs(): number
+  /** Milliseconds since some moment of this process, for what is compared within its life: it never goes back. */
+  monotonicMs(): number
   /** Resolves after `ms`; rejects with `signal.reason` when aborted first. */
   sleep(ms: number, signal: AbortSignal): Promise<void>
 }

@@ -4,6 +4,7 @@ import type { Clock, LogFields, Logger, Random } from './ports.ts'
 /** The machine's clock. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   sleep: (ms, signal) => timerSleep(ms, undefined, { signal }),
 }
 

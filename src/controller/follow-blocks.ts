@@ -32,10 +32,10 @@ export async function followBlocks(ports: FollowPorts, signal: AbortSignal): Pro
   const backoff = new Backoff(retryMs, random)
   let version = store.listedVersion ?? ''
   while (!signal.aborted) {
-    const startedMs = clock.nowMs()
+    const startedMs = clock.monotonicMs()
     try {
       version = await followOnce(version, ports, signal)
-      if (clock.nowMs() - startedMs > shortMs) backoff.reset()
+      if (clock.monotonicMs() - startedMs > shortMs) backoff.reset()
       else await clock.sleep(backoff.nextMs(), signal)
     } catch (error) {
       if (signal.aborted) return

@@ -94,7 +94,7 @@ export class Leadership {
   readonly #ledger: Ledger
   readonly #world: ClusterWorld
   readonly #allocator: Allocator
-  readonly #reports = new NodeReports()
+  readonly #reports: NodeReports
   readonly #reclaimer: Reclaimer
   readonly #adoption: Adoption
   readonly #claims: ClaimResolver
@@ -114,7 +114,7 @@ export class Leadership {
   readonly #store: KubeBlockStore
   #following: Promise<void> | undefined
   #conflicts: ReadonlyMap<string, PoolConflict> = new Map()
-  #lastFullScanMs = 0
+  #lastFullScanMs = -Infinity
 
   private constructor(context: LeadershipContext, ledger: Ledger, store: KubeBlockStore, term: Term) {
     const { api, background, caches, clock, logger, options, events } = context
@@ -125,6 +125,7 @@ export class Leadership {
     this.#world = new ClusterWorld(options, api, caches)
     this.#allocator = createAllocator({ ledger, world: this.#world, clock, logger, events: this.#tell() })
     const findPod = (ref: ObjectRef) => caches.pods.get(ref)
+    this.#reports = new NodeReports(clock)
     this.#reclaimer = new Reclaimer({
       api: background,
       ledger,
@@ -251,7 +252,7 @@ export class Leadership {
   }
 
   nodeReport(node: string, report: NodeReport): NodeReportAnswer {
-    this.#reports.add(node, report, this.#context.clock.nowMs())
+    this.#reports.add(node, report)
     const awaited = this.#reclaimer.awaitedOf(node)
     for (const key of awaited) this.#reclaimQueue.add(key)
     return { isAwaited: awaited.length > 0 }
@@ -408,7 +409,7 @@ export class Leadership {
 
   /** A pod waits for an address: what is due to be freed must not wait for the next scan. */
   #scanForFullPool(): void {
-    const nowMs = this.#context.clock.nowMs()
+    const nowMs = this.#context.clock.monotonicMs()
     if (nowMs - this.#lastFullScanMs < fullPoolScanMs) return
     this.#lastFullScanMs = nowMs
     for (const key of this.#reclaimer.nominees()) this.#reclaimQueue.add(key)

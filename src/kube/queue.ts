@@ -98,7 +98,7 @@ class WorkQueue<K> implements Queue<K> {
 
   addAfter(key: K, ms: number): boolean {
     if (this.#isClosed) return false
-    const dueMs = this.#clock.nowMs() + ms
+    const dueMs = this.#clock.monotonicMs() + ms
     const set = this.#delayed.get(key)
     if (set !== undefined && set.dueMs <= dueMs) return true
     if (set === undefined && !this.#hasRoom()) return false

@@ -15,7 +15,7 @@ const pool: SpiderIpPool = {
   metadata: { name: 'p4' },
   spec: { subnet: '10.7.0.0/16', ips: ['10.7.1.1-10.7.1.2'] },
 }
-const clock = { nowMs: () => 1000, sleep: () => Promise.resolve() }
+const clock = { nowMs: () => 1000, monotonicMs: () => 1000, sleep: () => Promise.resolve() }
 const random = { next: () => 0.5 }
 const open = (store: MemoryBlockStore, term = 1): Promise<Ledger> =>
   Ledger.open({ store, term, clock, random, logger: silentLogger }, never)

@@ -22,7 +22,8 @@ const p6 = poolOf('p6', { subnet: 'fd00:6::/64', ips: ['fd00:6::1-fd00:6::ffff']
 const noReserved = reservedOf([])
 
 let nowMs = 1000
-const clock = { nowMs: () => ++nowMs, sleep: () => Promise.resolve() }
+const next = () => ++nowMs
+const clock = { nowMs: next, monotonicMs: next, sleep: () => Promise.resolve() }
 const random = { next: () => 0.5 }
 
 function open(store: MemoryBlockStore, term = 1): Promise<Ledger> {

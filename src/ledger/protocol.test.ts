@@ -73,7 +73,8 @@ function through(shared: MemoryBlockStore): TestStore {
 }
 
 let nowMs = 1000
-const clock = { nowMs: () => ++nowMs, sleep: () => Promise.resolve() }
+const next = () => ++nowMs
+const clock = { nowMs: next, monotonicMs: next, sleep: () => Promise.resolve() }
 const random = { next: () => 0.5 }
 const open = (store: MemoryBlockStore, term: number) =>
   Ledger.open({ store, term, clock, random, logger: silentLogger }, never)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { blockOf, parseIp } from '../address/index.ts'
 import type { BlockEntry, SpiderIpPool } from '../api/index.ts'
-import { silentLogger } from '../base/index.ts'
+import { type Clock, silentLogger } from '../base/index.ts'
 import type { AddAnswer, AddCall } from './add-call.ts'
 import { blockSizes, parseBlock } from './blocks/block-codec.ts'
 import { MemoryBlockStore } from './blocks/memory-block-store.ts'
@@ -22,7 +22,7 @@ const small = poolOf('10.6.1.1-10.6.1.3')
 
 interface World {
   readonly store: MemoryBlockStore
-  readonly clock: { at: number; nowMs(): number; sleep(): Promise<void> }
+  readonly clock: Clock & { at: number }
   ledger: Ledger
 }
 const random = { next: () => 0.5 }
@@ -34,6 +34,7 @@ async function worldOf(): Promise<World> {
   const clock = {
     at: 1_000_000,
     nowMs: () => ++clock.at,
+    monotonicMs: () => ++clock.at,
     sleep: () => Promise.resolve(),
   }
   const made = { store: new MemoryBlockStore(), clock }

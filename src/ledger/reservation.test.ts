@@ -15,7 +15,8 @@ const p6 = pool('p6', { subnet: 'fd00:6::/64', ips: ['fd00:6::1'] })
 const owner = ownerOfClaim({ kind: 'SpiderIPClaim', namespace: 'shop', name: 'db', uid: 'claim-1' })
 const random = { next: () => 0.5 }
 let nowMs = 1000
-const clock = { nowMs: () => ++nowMs, sleep: () => Promise.resolve() }
+const next = () => ++nowMs
+const clock = { nowMs: next, monotonicMs: next, sleep: () => Promise.resolve() }
 const open = (store: MemoryBlockStore, term: number) =>
   Ledger.open({ store, term, clock, random, logger: silentLogger }, never)
 

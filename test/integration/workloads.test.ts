@@ -281,7 +281,7 @@ onlyOn(
       await kit.create(resources.pod, { metadata: { name: `on-${nodeName}`, namespace: 'default' }, spec })
     }
     let nowMs = 0
-    const clock = { nowMs: () => nowMs, sleep: () => Promise.resolve() }
+    const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs, sleep: () => Promise.resolve() }
     const world = openWorld(kit.api, clock, silentLogger)
     try {
       for (const cache of world.caches.values()) await cache.synced(forever)

@@ -72,6 +72,7 @@ export class Scheduler {
   #clock(later: (run: () => void, ms: number) => void): Clock {
     return {
       nowMs: () => this.nowMs,
+      monotonicMs: () => this.nowMs,
       sleep: (ms, signal) =>
         new Promise((resolve, reject) => {
           signal.addEventListener('abort', () => reject(signal.reason), { once: true })

@@ -94,10 +94,11 @@ export class StickyKit {
   /** `POD TYPE REASON MESSAGE`. */
   readonly events: string[] = []
   readonly #store: MemoryBlockStore
-  readonly #reports = new NodeReports()
+  readonly #reports: NodeReports
   readonly #clock: Clock
 
   private constructor(ledger: Ledger, store: MemoryBlockStore, clock: Clock) {
+    this.#reports = new NodeReports(clock)
     this.ledger = ledger
     this.#store = store
     this.#clock = clock
@@ -131,7 +132,8 @@ export class StickyKit {
   /** @param store of a leader that went, so that this is the next one */
   static async open(store: MemoryBlockStore = new MemoryBlockStore(), term = 1): Promise<StickyKit> {
     let nowMs = term * 1_000_000
-    const clock = { nowMs: () => ++nowMs, sleep: () => Promise.resolve() }
+    const next = () => ++nowMs
+    const clock = { nowMs: next, monotonicMs: next, sleep: () => Promise.resolve() }
     const random = { next: () => 0.5 }
     const ledger = await Ledger.open({ store, term, clock, random, logger: silentLogger }, never)
     const kit = new StickyKit(ledger, store, clock)
@@ -230,7 +232,7 @@ export class StickyKit {
       let answeredMs = 0
       for (let count = 0; count < 2; count++) {
         const takenAtMs = this.#clock.nowMs()
-        this.#reports.add(node, { takenAtMs, answeredMs, alive: list }, takenAtMs)
+        this.#reports.add(node, { takenAtMs, answeredMs, alive: list })
         answeredMs = takenAtMs
       }
     }

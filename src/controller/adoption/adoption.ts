@@ -148,7 +148,7 @@ export class Adoption {
 
   async #takeInAll(scope: 'all' | 'unmarked', signal: AbortSignal): Promise<void> {
     const { api, ledger, clock, logger } = this.#ports
-    const startMs = clock.nowMs()
+    const startMs = clock.monotonicMs()
     const writesBefore = ledger.stats().writes
     const { texts, endpointClaims, endpointProblems } = await observe(api, scope, signal)
     const claims = [...texts.flatMap((text) => text.claims), ...endpointClaims]
@@ -164,7 +164,7 @@ export class Adoption {
       endpoints: endpointClaims.length,
       addresses: found.length,
       writes: ledger.stats().writes - writesBefore,
-      durationMs: clock.nowMs() - startMs,
+      durationMs: Math.round(clock.monotonicMs() - startMs),
     })
   }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { NodeReport } from '../../api/index.ts'
 import { NodeReports } from './node-reports.ts'
+import type { SandboxEvidence } from './plan-reclaim.ts'
 
 const list = (...containerIds: readonly string[]) =>
   containerIds.map((containerId) => ({ containerId, ifName: 'eth0' }))
@@ -12,12 +13,28 @@ const report = (takenAtMs: number, answeredMs: number, ...containerIds: readonly
   alive: list(...containerIds),
 })
 
+/** {@link NodeReports}, each call at a time of its own by their clock. */
+class TimedReports {
+  #nowMs = 0
+  readonly #reports = new NodeReports({ monotonicMs: () => this.#nowMs })
+
+  add(node: string, one: NodeReport, nowMs: number): void {
+    this.#nowMs = nowMs
+    this.#reports.add(node, one)
+  }
+
+  evidence(node: string, containerId: string, sinceMs: number, nowMs: number): SandboxEvidence {
+    this.#nowMs = nowMs
+    return this.#reports.evidence(node, containerId, sinceMs)
+  }
+}
+
 void test('a node that never reported is unknown', () => {
-  assert.equal(new NodeReports().evidence('node1', 'c1', 100, 100), 'unknown')
+  assert.equal(new TimedReports().evidence('node1', 'c1', 100, 100), 'unknown')
 })
 
 void test('a report convicts only when the one before it arrived after the nomination', () => {
-  const reports = new NodeReports()
+  const reports = new TimedReports()
   reports.add('node1', report(1, 0), 90)
   assert.equal(
     reports.evidence('node1', 'c1', 80, 90),
@@ -34,7 +51,7 @@ void test('a report convicts only when the one before it arrived after the nomin
 })
 
 void test('a sandbox that is listed is alive', () => {
-  const reports = new NodeReports()
+  const reports = new TimedReports()
   reports.add('node1', report(1, 0, 'c1'), 90)
   reports.add('node1', report(2, 1, 'c1', 'c2'), 110)
   assert.equal(reports.evidence('node1', 'c1', 80, 110), 'alive')
@@ -42,14 +59,14 @@ void test('a sandbox that is listed is alive', () => {
 })
 
 void test('reports that were held up and arrive together convict nobody', () => {
-  const reports = new NodeReports()
+  const reports = new TimedReports()
   // The agent lost patience with each: it begins the next without an answer.
   for (const takenAtMs of [1, 2, 3]) reports.add('node1', report(takenAtMs, 0), 200)
   assert.equal(reports.evidence('node1', 'c1', 150, 200), 'unknown')
 })
 
 void test('a straggler that is overtaken by a later report proves no more than when it was taken', () => {
-  const reports = new NodeReports()
+  const reports = new TimedReports()
   reports.add('node1', report(1, 0), 10)
   reports.add('node1', report(3, 1, 'c1'), 200)
   reports.add('node1', report(2, 1), 210)
@@ -59,11 +76,11 @@ void test('a straggler that is overtaken by a later report proves no more than w
 })
 
 void test('the first report of an agent that restarted, or to a new leader, convicts nobody', () => {
-  const restarted = new NodeReports()
+  const restarted = new TimedReports()
   restarted.add('node1', report(1, 0), 110)
   restarted.add('node1', report(2, 0), 120)
   assert.equal(restarted.evidence('node1', 'c1', 100, 120), 'unknown')
-  const newLeader = new NodeReports()
+  const newLeader = new TimedReports()
   newLeader.add('node1', report(2, 1), 120)
   assert.equal(newLeader.evidence('node1', 'c1', 100, 120), 'unknown')
   newLeader.add('node1', report(3, 2), 130)
@@ -71,7 +88,7 @@ void test('the first report of an agent that restarted, or to a new leader, conv
 })
 
 void test('a clock of the node that is years off, or set back, changes nothing', () => {
-  const reports = new NodeReports()
+  const reports = new TimedReports()
   reports.add('node1', report(4e12, 0), 110)
   reports.add('node1', report(5, 4e12), 120)
   assert.equal(reports.evidence('node1', 'c1', 100, 120), 'gone')
@@ -80,7 +97,7 @@ void test('a clock of the node that is years off, or set back, changes nothing',
 })
 
 void test('of a report that arrives twice the first arrival counts', () => {
-  const reports = new NodeReports()
+  const reports = new TimedReports()
   reports.add('node1', report(1, 0), 90)
   reports.add('node1', report(1, 0), 110)
   reports.add('node1', report(2, 1), 120)
@@ -88,7 +105,7 @@ void test('of a report that arrives twice the first arrival counts', () => {
 })
 
 void test('a node that fell silent is not taken to be alive for ever', () => {
-  const reports = new NodeReports()
+  const reports = new TimedReports()
   reports.add('node1', report(1, 0, 'c1'), 1_000)
   assert.equal(reports.evidence('node1', 'c1', 500, 31_000), 'alive')
   assert.equal(reports.evidence('node1', 'c1', 500, 62_000), 'unknown')
@@ -105,7 +122,7 @@ void test('whatever is lost, late, repeated or restarted: who is gone was looked
     { maxLength: 60 },
   )
   const law = fc.property(steps, fc.integer({ min: 0, max: 2_000 }), (run, sinceMs) => {
-    const reports = new NodeReports()
+    const reports = new TimedReports()
     let [nowMs, skewMs, answeredMs] = [0, 10_000, 0]
     let asking: NodeReport | undefined
     let inFlight: { readonly report: NodeReport; readonly trulyMs: number }[] = []
@@ -139,7 +156,7 @@ void test('whatever is lost, late, repeated or restarted: who is gone was looked
 })
 
 void test('of more nodes than fit the longest silent one is forgotten', () => {
-  const reports = new NodeReports()
+  const reports = new TimedReports()
   for (let i = 0; i <= 20_000; i++) reports.add(`node${i}`, report(1, 0, 'c1'), 100)
   assert.equal(reports.evidence('node0', 'c1', 50, 100), 'unknown')
   assert.equal(reports.evidence('node1', 'c1', 50, 100), 'alive')

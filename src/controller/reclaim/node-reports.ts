@@ -1,4 +1,5 @@
 import type { NodeReport } from '../../api/index.ts'
+import type { Clock } from '../../base/index.ts'
 import type { SandboxEvidence } from './plan-reclaim.ts'
 
 /** Nodes that are remembered; beyond that the longest silent one is forgotten. */
@@ -9,9 +10,9 @@ const maxArrivals = 4
 const silentMs = 60_000
 
 interface NodeKnowledge {
-  /** When reports arrived, by our own clock; the key is the agent's `takenAtMs`, oldest first. */
+  /** When reports arrived, by our own monotonic clock; the key is the agent's `takenAtMs`, oldest first. */
   readonly arrivals: ReadonlyMap<number, number>
-  /** The list in `alive` was made after this, by our own clock; undefined when that is not known. */
+  /** The list in `alive` was made after this, by the same clock; undefined when that is not known. */
   readonly madeAfterMs: number | undefined
   readonly arrivedMs: number
   readonly alive: ReadonlySet<string>
@@ -26,9 +27,16 @@ interface NodeKnowledge {
  */
 export class NodeReports {
   readonly #nodes = new Map<string, NodeKnowledge>()
+  readonly #clock: Pick<Clock, 'monotonicMs'>
 
-  /** Takes in a report of `node` that arrived at `nowMs`. */
-  add(node: string, { takenAtMs, answeredMs, alive }: NodeReport, nowMs: number): void {
+  /** @param clock that never goes back: by one that does, an old report is taken for a new one */
+  constructor(clock: Pick<Clock, 'monotonicMs'>) {
+    this.#clock = clock
+  }
+
+  /** Takes in a report of `node` that arrives now. */
+  add(node: string, { takenAtMs, answeredMs, alive }: NodeReport): void {
+    const nowMs = this.#clock.monotonicMs()
     const arrivals = new Map(this.#nodes.get(node)?.arrivals)
     const madeAfterMs = answeredMs === 0 ? undefined : arrivals.get(answeredMs)
     // Of one that arrives twice the first counts: either may be the one that was answered.
@@ -47,15 +55,15 @@ export class NodeReports {
   }
 
   /**
-   * Evidence on a sandbox, from a report that was taken after `sinceMs`.
+   * Evidence on a sandbox, from a report that was taken after `sinceMs`. A node that was silent for long is not taken to be alive.
    *
-   * @param sinceMs when the entry was nominated, by the clock that {@link add} was given
-   * @param nowMs by the same clock: a node that was silent for long is not taken to be alive
+   * @param sinceMs when the entry was nominated, by the same monotonic clock
    */
-  evidence(node: string, containerId: string, sinceMs: number, nowMs: number): SandboxEvidence {
+  evidence(node: string, containerId: string, sinceMs: number): SandboxEvidence {
     const known = this.#nodes.get(node)
     if (known === undefined) return 'unknown'
-    if (known.alive.has(containerId)) return nowMs - known.arrivedMs < silentMs ? 'alive' : 'unknown'
+    if (known.alive.has(containerId))
+      return this.#clock.monotonicMs() - known.arrivedMs < silentMs ? 'alive' : 'unknown'
     return known.madeAfterMs !== undefined && known.madeAfterMs > sinceMs ? 'gone' : 'unknown'
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BlockOwner, KubeObject, Node, Pod, Resource, SpiderIpPool } from '../../api/index.ts'
-import { silentLogger } from '../../base/index.ts'
+import { type Clock, silentLogger } from '../../base/index.ts'
 import type { KubeApi, ListOptions } from '../../kube/index.ts'
 import { Ledger, MemoryBlockStore, reservedOf } from '../../ledger/index.ts'
 import { NodeReports } from './node-reports.ts'
@@ -28,9 +28,11 @@ class World {
   readonly nodes = new Map<string, Node>()
   readonly cachedNodes = new Map<string, Node>()
   readonly reads: string[] = []
-  readonly reports = new NodeReports()
+  readonly reports: NodeReports
   isReplicaValid = false
   nowMs = 1_000
+  /** What the wall clock says beside the monotonic one. */
+  wallAheadMs = 0
   readonly ledger: Ledger
   readonly reclaimer: Reclaimer
   readonly #answered = new Map<string, number>()
@@ -53,11 +55,17 @@ class World {
         return Promise.resolve({ items: (found === undefined ? [] : [found]) as T[], resourceVersion: '1' })
       },
     }
+    const clock: Clock = {
+      nowMs: () => this.nowMs + this.wallAheadMs,
+      monotonicMs: () => this.nowMs,
+      sleep: () => Promise.resolve(),
+    }
+    this.reports = new NodeReports(clock)
     this.reclaimer = new Reclaimer({
       api: api as KubeApi, // it makes no other call
       ledger,
       reports: this.reports,
-      clock: { nowMs: () => this.nowMs, sleep: () => Promise.resolve() },
+      clock,
       logger: silentLogger,
       findPod: ({ namespace, name }) => this.cachedPods.get(`${namespace}/${name}`),
       findNode: (name) => this.cachedNodes.get(name),
@@ -67,7 +75,8 @@ class World {
   }
 
   static async open(): Promise<World> {
-    const parts = { clock: { nowMs: () => 1, sleep: () => Promise.resolve() }, random: { next: () => 0.5 } }
+    const clock: Clock = { nowMs: () => 1, monotonicMs: () => 1, sleep: () => Promise.resolve() }
+    const parts = { clock, random: { next: () => 0.5 } }
     const store = new MemoryBlockStore()
     return new World(await Ledger.open({ store, term: 1, ...parts, logger: silentLogger }, never))
   }
@@ -126,7 +135,7 @@ class World {
     this.nowMs += 10
     const answeredMs = this.#answered.get(node) ?? 0
     const list = alive.map((containerId) => ({ containerId, ifName: 'eth0' }))
-    this.reports.add(node, { takenAtMs: this.nowMs, answeredMs, alive: list }, this.nowMs)
+    this.reports.add(node, { takenAtMs: this.nowMs, answeredMs, alive: list })
     this.#answered.set(node, this.nowMs)
   }
 
@@ -231,6 +240,28 @@ void test('an address that went to a sandbox while the verdict was made is not f
   await world.add('a', 'U1', 'c2')
   await reading
   assert.deepEqual(world.held, [ip])
+})
+
+void test('a wall clock that is set back makes no report look newer than the nomination', async () => {
+  const world = await World.open()
+  // Two reports of a node that has no pod yet; then the leader's clock is set, and a pod comes and is deleted.
+  world.report('node1')
+  world.report('node1')
+  world.wallAheadMs = -60_000
+  const ip = await world.add('a', 'U1', 'c1')
+  world.setPod('a', 'U1', { metadata: { name: 'a', namespace: 'ns', uid: 'U1', deletionTimestamp: 'now' } })
+  assert.equal(
+    await world.look('a'),
+    5_000,
+    'its containers run for the time of grace, and no report says so yet',
+  )
+  assert.deepEqual(world.held, [ip])
+  world.removePod('a')
+  world.report('node1')
+  assert.equal(await world.look('a'), 5_000)
+  world.report('node1')
+  assert.equal(await world.look('a'), undefined)
+  assert.deepEqual(world.held, [])
 })
 
 void test('nothing is read from the API server as long as a node is silent', async () => {

@@ -23,7 +23,7 @@ export interface ReclaimerPorts {
   readonly api: KubeApi
   readonly ledger: Pick<Ledger, 'all' | 'ofPod' | 'free' | 'vacate' | 'detach'>
   readonly reports: NodeReports
-  readonly clock: Clock
+  readonly clock: Pick<Clock, 'monotonicMs'>
   readonly logger: Logger
   /** From the cache; it may only nominate. */
   findPod(ref: ObjectRef): Pod | undefined
@@ -39,8 +39,8 @@ export interface ReclaimerPorts {
 export class Reclaimer {
   readonly #ports: ReclaimerPorts
   /**
-   * When each entry was first nominated, by `namespace/name` and then by {@link markOf}. By entry, as evidence against a dead
-   * pod is none against its namesake, which came later. Bounded by the addresses held.
+   * When each entry was first nominated, by the monotonic clock: by `namespace/name`, then by {@link markOf}. By entry, as evidence
+   * against a dead pod is none against its namesake, which came later. Bounded by the addresses held.
    */
   readonly #nominatedMs = new Map<string, ReadonlyMap<string, number>>()
   /** Nominated pods, by the nodes that have yet to say that a sandbox of theirs is gone. */
@@ -128,7 +128,7 @@ export class Reclaimer {
   /** @returns since when each of the entries is nominated, by {@link markOf} */
   #nominate(podKey: string, held: readonly OwnedAddress[]): ReadonlyMap<string, number> {
     const known = this.#nominatedMs.get(podKey)
-    const nowMs = this.#ports.clock.nowMs()
+    const nowMs = this.#ports.clock.monotonicMs()
     const marks = held.map(markOf)
     const since = new Map(marks.map((mark) => [mark, known?.get(mark) ?? nowMs]))
     this.#nominatedMs.set(podKey, since)
@@ -140,11 +140,11 @@ export class Reclaimer {
     sinceMs: number,
     signal: AbortSignal,
   ): Promise<readonly SandboxEvidence[]> {
-    const { reports, clock } = this.#ports
+    const { reports } = this.#ports
     const { pod } = entry
     const sandboxes: SandboxEvidence[] = []
     for (const { node, containerId } of attachmentsOf(entry)) {
-      const reported = reports.evidence(node, containerId, sinceMs, clock.nowMs())
+      const reported = reports.evidence(node, containerId, sinceMs)
       const isFenced = reported === 'unknown' && (await this.#isFenced(node, signal))
       if (reported === 'unknown' && !isFenced) this.#await(node, pod)
       sandboxes.push(isFenced ? 'gone' : reported)

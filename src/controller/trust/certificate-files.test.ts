@@ -40,7 +40,7 @@ void test('good files are served, and served anew when they change', async () =>
   const files = filesOf(leaf.certPem, leaf.keyPem, ca.certPem)
   let sleeps = 0
   const clock = {
-    nowMs: () => Date.now(),
+    ...systemClock,
     sleep: async () => {
       sleeps += 1
       if (sleeps === 2) {

@@ -109,7 +109,8 @@ export async function allocatorKit(): Promise<AllocatorKit> {
   const world = new TestWorld()
   const store = new MemoryBlockStore()
   let nowMs = 1000
-  const clock = { nowMs: () => ++nowMs, sleep: () => Promise.resolve() }
+  const next = () => ++nowMs
+  const clock = { nowMs: next, monotonicMs: next, sleep: () => Promise.resolve() }
   const random = { next: () => 0.5 }
   const ledger = await Ledger.open({ store, term: 1, clock, random, logger: silentLogger }, never)
   const tell = (name: string, type: string, reason: string, message: string) =>

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../../../base/index.ts'
 
 let server: TestServer
 let offsetMs = 0
-const clock: Clock = { nowMs: () => Date.now() + offsetMs, sleep: systemClock.sleep }
+const clock: Clock = { ...systemClock, nowMs: () => Date.now() + offsetMs }
 before(async () => {
   server = await TestServer.start({ clock })
 })
