@@ -2,6 +2,7 @@ import {
   annotationKeys,
   type ClaimRef,
   claimOfOwner,
+  type IpClaimChoice,
   ownerOfClaim,
   type Pod,
   parseIpClaim,
@@ -62,6 +63,8 @@ export async function findClaims(
   }
   const text = annotations[annotationKeys.ipClaim]
   const named = text === undefined ? [] : parseIpClaim(text)
+  // What the pod has it keeps, whatever became of its annotation.
+  if (!settled.has(nic)) requireServed(named, nics)
   for (const choice of named) {
     const target = choice.nic ?? first
     if (!settled.has(target)) byNic.set(target, { kind: 'SpiderIPClaim', name: choice.name, why: field })
@@ -85,6 +88,14 @@ export async function findClaims(
   for (const [target, claims] of ofNic)
     byNic.set(target, { kind: 'workload', names: namesOf(claims, ledger) })
   return { byNic, owners }
+}
+
+/** @throws {InvalidInputError} when a claim is named for a NIC that gets no address from here: the claim would wait for ever */
+function requireServed(named: readonly IpClaimChoice[], nics: readonly string[]): void {
+  const stray = named.find((choice) => choice.nic !== undefined && !nics.includes(choice.nic))
+  if (stray === undefined) return
+  const problem = 'is no interface of the pod that gets its address from here'
+  throw new InvalidInputError(field, stray.nic, problem, `Write one of ${nics.join(', ')}`)
 }
 
 function isOpen(nic: string, byNic: ReadonlyMap<string, ClaimChoice>, settled: ReadonlySet<string>): boolean {

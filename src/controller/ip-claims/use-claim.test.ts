@@ -81,6 +81,24 @@ void test('one NIC of a pod at a time, and only the one that the claim is for', 
   assert.deepEqual(await ipsOf(made, 'a'), ['10.6.0.2'])
 })
 
+void test('a claim for a NIC that the pod does not have is refused, and no other address is given; a pod that has its own keeps it', async () => {
+  const made = await kit()
+  await addClaim(made, 'db')
+  made.world.addPod('a', 'u1', { annotations: { [key]: '{"eth1":"db"}' } })
+  const { code, msg } = await failOf(made, 'a')
+  assert.equal(code, 7)
+  assert.match(
+    msg,
+    /Pod annotation 'ipam\.spidernet\.io\/ip-claim' "eth1": it is no interface of the pod that gets/,
+  )
+  assert.match(made.world.events.at(-1) ?? '', /Write one of eth0/)
+  assert.equal(made.ledger.ofPod('default/a').length, 0)
+  made.world.addPod('a', 'u1')
+  const before = await ipsOf(made, 'a')
+  made.world.addPod('a', 'u1', { annotations: { [key]: '{"eth1":"db"}' } })
+  assert.deepEqual(await ipsOf(made, 'a', { containerId: 'c2' }), before)
+})
+
 void test('what a pod has it keeps: a claim by annotation or workload comes too late for it', async () => {
   const made = await kit()
   made.world.addPod('a', 'u1')
