@@ -40,6 +40,7 @@ export {
   mergeAttributes,
   parsePodDns,
   parsePodMetadata,
+  parseRefreshAttributes,
   requirePoolAttributes,
 } from './annotation/pod-attributes.ts'
 export { type PodRoute, parsePodRoutes } from './annotation/pod-routes.ts'

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { InvalidInputError } from '../../base/index.ts'
 import { crdLimits } from '../crd/limits.ts'
-import { joinDns, joinMetadata, mergeAttributes, parsePodDns, parsePodMetadata } from './pod-attributes.ts'
+import {
+  joinDns,
+  joinMetadata,
+  mergeAttributes,
+  parsePodDns,
+  parsePodMetadata,
+  parseRefreshAttributes,
+} from './pod-attributes.ts'
 
 void test('parsePodDns() reads the members that are there, whatever the case of their names', () => {
   assert.deepEqual(
@@ -20,6 +27,18 @@ void test('parsePodMetadata() reads texts by key', () => {
   assert.deepEqual(parsePodMetadata('null'), {})
 })
 
+void test('parseRefreshAttributes() takes true and false as they are spelled, and refuses what somebody meant by them', () => {
+  assert.equal(parseRefreshAttributes('true'), true)
+  assert.equal(parseRefreshAttributes('false'), false)
+  assert.equal(parseRefreshAttributes(undefined), false)
+  for (const text of ['yes', 'True', '', '1', ' true']) {
+    assert.throws(() => parseRefreshAttributes(text), {
+      message: `Cannot accept ipam.spidernet.io/refresh-attributes ${JSON.stringify(text)}: it is neither true nor false`,
+      hint: 'write "true" or "false"',
+    })
+  }
+})
+
 const many = (count: number) => JSON.stringify(Array.from({ length: count }, (_, i) => `10.0.0.${i}`))
 const facts = (count: number) =>
   JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'v'])))
@@ -33,6 +52,11 @@ const bad: readonly (readonly [(text: string) => unknown, string, string])[] = [
   [parsePodDns, '{"nameservers":[""]}', 'nameservers[0]'],
   [parsePodDns, `{"nameservers":${many(crdLimits.dnsItems + 1)}}`, '17 items, more than 16'],
   [parsePodDns, '{"search":["a b"]}', 'search[0]'],
+  [
+    parsePodDns,
+    '{"nameservers":["10.6.0.53"],"serach":["shop.example"]}',
+    "it has no member 'serach': known are nameservers, domain, search, options",
+  ],
   [parsePodDns, '{"options":["ndots:2\\nnameserver 1.2.3.4"]}', 'options[0]'],
   [parsePodDns, '{"search":[7]}', 'search[0] must be text'],
   [parsePodDns, '{"domain":"a\\tb"}', 'domain is no word'],

@@ -2,6 +2,7 @@ import { tryParseIp } from '../../address/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import { crdLimits } from '../crd/limits.ts'
 import type { DnsSettings } from '../spider.ts'
+import { AnnotationError } from './annotation-error.ts'
 import { itemsOf, type JsonSource, jsonError, membersOf, podJson, readJson, textOf } from './json-shape.ts'
 import { annotationKeys } from './keys.ts'
 
@@ -17,6 +18,7 @@ export type Metadata = Readonly<Record<string, string>>
 const dnsExample = '{"nameservers":["10.6.0.53"],"search":["shop.example"],"options":["ndots:2"]}'
 const metadataExample = '{"rack":"r7","owner":"shop"}'
 const lists = ['nameservers', 'search', 'options'] as const
+const dnsMembers: readonly string[] = ['nameservers', 'domain', 'search', 'options']
 
 /**
  * Annotation `ipam.spidernet.io/dns`: `dns` of a CNI result. A member that is there replaces the pool's, an empty list too.
@@ -24,7 +26,13 @@ const lists = ['nameservers', 'search', 'options'] as const
  */
 export function parsePodDns(text: string): DnsSettings {
   const source = podJson(annotationKeys.dns, text, dnsExample)
-  const members = membersOf(source, readJson(source), 'the value')
+  const value = readJson(source)
+  const members = membersOf(source, value, 'the value')
+  const unknown = Object.keys(value ?? {}).find((name) => !dnsMembers.includes(name.toLowerCase()))
+  if (unknown !== undefined) {
+    const problem = `it has no member '${unknown.slice(0, 60)}': known are ${dnsMembers.join(', ')}`
+    throw jsonError(source, problem)
+  }
   const dns: Record<string, string | readonly string[]> = {}
   for (const name of lists) {
     if (!members.has(name)) continue
@@ -78,6 +86,17 @@ export function parsePodMetadata(text: string): Metadata {
     }
   }
   return Object.fromEntries(entries) as Metadata // each value was checked above
+}
+
+/**
+ * Annotation `ipam.spidernet.io/refresh-attributes`; absent: no.
+ * @throws {InvalidInputError} when it is neither true nor false: somebody meant one of them
+ */
+export function parseRefreshAttributes(text: string | undefined): boolean {
+  if (text === undefined || text === 'false') return false
+  if (text === 'true') return true
+  const problem = 'is neither true nor false'
+  throw new AnnotationError(annotationKeys.refreshAttributes, text, problem, 'write "true" or "false"')
 }
 
 /**

@@ -238,3 +238,24 @@ void test('the new pod of a replica keeps gateway, routes and attributes, unless
   assert.deepEqual(await allocator.allocate('node1', third, never), refreshed)
   assert.deepEqual(ledger.entry('10.6.168.151')?.grant.gateway, '10.6.0.2')
 })
+
+void test('an annotation about new attributes that is neither true nor false is refused with the first pod, and with the next', async () => {
+  const { world, allocator, ledger } = await kit()
+  world.workloads.set('default/db', {
+    metadata: { name: 'db', namespace: 'default', uid: 'sts' },
+    spec: { replicas: 1 },
+  })
+  const yes = { 'ipam.spidernet.io/refresh-attributes': 'yes' }
+  replica(world, 0, 'a', yes)
+  const failure = await failureOf(allocator.allocate('node1', requestOf('db-0'), never))
+  assert.equal(failure.code, 7)
+  assert.match(failure.msg, /refresh-attributes "yes": it is neither true nor false/)
+  assert.equal(ledger.stats().entries, 0)
+  replica(world, 0, 'a', {})
+  const first = await allocator.allocate('node1', requestOf('db-0'), never)
+  replica(world, 0, 'b', yes)
+  const next = requestOf('db-0', { containerId: 'c2' })
+  assert.equal((await failureOf(allocator.allocate('node1', next, never))).code, 7)
+  replica(world, 0, 'b', { 'ipam.spidernet.io/refresh-attributes': 'false' })
+  assert.deepEqual(await allocator.allocate('node1', next, never), first)
+})

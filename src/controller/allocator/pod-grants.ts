@@ -8,6 +8,7 @@ import {
   type PodRoute,
   parsePodDns,
   parsePodMetadata,
+  parseRefreshAttributes,
   type SpiderIpPool,
 } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
@@ -51,13 +52,12 @@ export class PodGrants {
    */
   renewed(held: readonly OwnedAddress[], { drop }: AddPlan): ReadonlyMap<string, EntryGrant> {
     const { pod, pools } = this.#sources
-    const { uid, annotations = {} } = pod.metadata
-    const isRefreshed = annotations[annotationKeys.refreshAttributes] === 'true'
+    const { uid } = pod.metadata
     const kept = held.filter(({ ip }) => !drop.includes(ip))
     const renewed = new Map<string, EntryGrant>()
     for (const { ip, entry } of kept) {
       if (entry.podUid === uid || entry.owner.kind !== 'sticky') continue
-      const pool = isRefreshed ? pools.get(entry.pool) : undefined
+      const pool = isRefreshed(pod) ? pools.get(entry.pool) : undefined
       const grantNow = ({ ip: other, entry: one }: OwnedAddress) => renewed.get(other) ?? one.grant
       const others = kept.filter((one) => one.entry.nic !== entry.nic).map(grantNow)
       const place = { nic: entry.nic, version: ip.includes(':') ? (6 as const) : (4 as const), others }
@@ -115,8 +115,14 @@ export class PodGrants {
 /** DNS settings and metadata of the pod's annotations. @throws {InvalidInputError} */
 function attributesOf({ metadata }: Pod): Attributes {
   const { [annotationKeys.dns]: dns, [annotationKeys.metadata]: facts } = metadata.annotations ?? {}
+  isRefreshed({ metadata }) // a slip shows with the first pod, not when one is replaced
   return {
     ...(dns === undefined ? {} : { dns: parsePodDns(dns) }),
     ...(facts === undefined ? {} : { metadata: parsePodMetadata(facts) }),
   }
+}
+
+/** @throws {InvalidInputError} when the annotation is neither true nor false */
+function isRefreshed({ metadata }: Pod): boolean {
+  return parseRefreshAttributes(metadata.annotations?.[annotationKeys.refreshAttributes])
 }
