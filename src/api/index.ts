@@ -75,6 +75,7 @@ export {
   type ClaimWorkload,
   claimApiVersion,
   claimOfOwner,
+  claimWorkloads,
   holderOf,
   type IpamClaim,
   ownerOfClaim,

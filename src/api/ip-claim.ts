@@ -16,6 +16,18 @@ export interface ClaimWorkload {
   readonly name: string
 }
 
+/** What a claim may be for, by kind and group: what the owners of a pod are proven by. */
+export const claimWorkloads: readonly (readonly [kind: string, group: string])[] = [
+  ['Deployment', 'apps'],
+  ['ReplicaSet', 'apps'],
+  ['StatefulSet', 'apps'],
+  ['DaemonSet', 'apps'],
+  ['Job', 'batch'],
+  ['VirtualMachine', 'kubevirt.io'],
+  ['VirtualMachineInstance', 'kubevirt.io'],
+  ['Pod', ''],
+]
+
 /**
  * Addresses, MAC and attributes that are reserved ahead of time, for a pod that may not exist yet. They outlive the pod, and are
  * freed with the claim (docs/claims.md).

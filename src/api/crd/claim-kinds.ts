@@ -1,3 +1,4 @@
+import { claimWorkloads } from '../ip-claim.ts'
 import { resources } from '../resources.ts'
 import { specRequired } from './address-rules.ts'
 import { dnsSchema, metadataSchema } from './grant-schemas.ts'
@@ -62,7 +63,11 @@ const claimSpec = object(
     metadata: metadataSchema('Free-form facts that travel with the allocation.'),
     workload: object(
       'Who alone may use the claim, without an annotation: a workload, or a pod.',
-      { apiVersion: name('Group and version.'), kind: name('Kind.'), name: name('Name.') },
+      {
+        apiVersion: name('Group and version.'),
+        kind: text('Kind.', { enum: claimWorkloads.map(([kind]) => kind) }),
+        name: name('Name.'),
+      },
       { required: ['apiVersion', 'kind', 'name'] },
     ),
     interface: text('Interface of the pod; absent: its first one that gets addresses from here.', {

@@ -1,7 +1,10 @@
 import { formatIp, parseIp } from '../../address/index.ts'
 import {
+  type ClaimWorkload,
+  claimWorkloads,
   compileWildcard,
   crdLimits,
+  groupOf,
   isWildcard,
   type SpiderIpClaim,
   spiderFinalizer,
@@ -52,6 +55,7 @@ export function ipClaimProblems(
     ...poolProblems(spec.ippools ?? {}),
     ...dnsProblems(spec.dns?.nameservers ?? []),
     ...metadataProblems(spec.metadata ?? {}),
+    ...workloadProblems(spec.workload),
   ]
   const { mac } = spec
   if (mac === undefined || (macPattern.test(mac.toLowerCase()) && !/^00(:00){5}$/.test(mac))) return problems
@@ -107,4 +111,14 @@ function metadataProblems(metadata: Readonly<Record<string, string>>): readonly 
   if (bad === undefined) return []
   const hint = `write keys of 1 to ${crdLimits.metadataKey} characters`
   return [invalid('spec.metadata', bad, 'has a key of a length that is not recorded', hint)]
+}
+
+/** Who can never be proven can never use the claim: it would keep its addresses from everybody. The schema knows the kinds. */
+function workloadProblems(workload: ClaimWorkload | undefined): readonly Problem[] {
+  if (workload === undefined) return []
+  const { kind, apiVersion } = workload
+  const group = claimWorkloads.find(([known]) => known === kind)?.[1]
+  if (group === undefined || groupOf(apiVersion) === group) return []
+  const hint = `write ${group === '' ? 'v1' : `${group}/v1`}`
+  return [invalid('spec.workload.apiVersion', apiVersion, `is not of the group of a ${kind}`, hint)]
 }

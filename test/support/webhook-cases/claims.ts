@@ -76,4 +76,24 @@ export const claimCases: readonly RuleCase[] = [
     old: claim({ ips: ['10.6.0.1'] }),
     object: claim({ ips: ['10.6.0.1'], mac: '02:00:00:00:00:01' }),
   },
+  refuse(
+    'I-06',
+    'a kind that no pod belongs to',
+    claim({ workload: { apiVersion: 'apps/v1', kind: 'Deploymnt', name: 'web' } }),
+    ['spec.workload.kind', '"Deploymnt"', 'supported values', '"Deployment"'],
+    ['spec.workload.kind', '"Deploymnt"', 'is not one of the values', 'write one of Deployment, ReplicaSet'],
+  ),
+  refuse(
+    'I-06',
+    'a kind of another group',
+    claim({ workload: { apiVersion: 'v1', kind: 'Deployment', name: 'web' } }),
+    undefined,
+    ['spec.workload.apiVersion', '"v1"', 'is not of the group of a Deployment', 'write apps/v1'],
+  ),
+  accept(
+    'I-06',
+    'a workload',
+    claim({ workload: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' } }),
+  ),
+  accept('I-06', 'a pod', claim({ workload: { apiVersion: 'v1', kind: 'Pod', name: 'web-0' } })),
 ]

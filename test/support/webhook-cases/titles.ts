@@ -52,6 +52,7 @@ export const ruleTitles: Readonly<Record<string, string>> = {
   'I-03': '`ippools` holds names and wildcards',
   'I-04': '`nameservers` are addresses, keys of `metadata` are short',
   'I-05': '`ips`, `ippools` never change',
+  'I-06': '`workload` is of a kind that pods belong to',
   'C-07': '`podMACPrefix` is two bytes',
   'C-08': '`podMACPrefix` is no multicast',
   'C-09': '`txQueueLen` is not negative',
