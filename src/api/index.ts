@@ -114,4 +114,4 @@ export {
   type TopOwner,
 } from './top-owner.ts'
 export { controllerServerName, trustNames } from './trust-names.ts'
-export { compileWildcard, expandPoolNames, isWildcard } from './wildcard.ts'
+export { compileWildcard, expandPoolNames, isWildcard, wildcardLimit } from './wildcard.ts'

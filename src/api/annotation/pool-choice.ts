@@ -1,5 +1,5 @@
 import { isDnsSubdomain } from '../label-selector.ts'
-import { compileWildcard, isWildcard } from '../wildcard.ts'
+import { compileWildcard, isWildcard, wildcardLimit } from '../wildcard.ts'
 import { AnnotationError } from './annotation-error.ts'
 import {
   flagOf,
@@ -117,6 +117,8 @@ export function parseNamespaceConfinement(text: string): readonly string[] {
   if (!Array.isArray(value)) throw jsonError(source, 'the value must be a list')
   const entries = namesOf(source, value, 'the value')
   if (entries.length > confinedLimit) throw jsonError(source, `it has more than ${confinedLimit} entries`)
+  if (entries.filter(isWildcard).length > wildcardLimit)
+    throw jsonError(source, `it has more than ${wildcardLimit} wildcards`)
   for (const [index, entry] of entries.entries()) {
     const where = `the value[${index}]`
     if (isWildcard(entry)) compileWildcard(entry, `${key} ${where}`)

@@ -58,8 +58,9 @@ export class PoolIndex {
    * @throws {InvalidInputError} on a bad pattern, which is `field`'s
    */
   matching(pattern: string, version: IpVersion, field: string): readonly IndexedPool[] {
-    // Who makes pods writes patterns: what is kept of them has an end.
-    if (this.#matching.size >= cachedPatterns) this.#matching.clear()
+    // Who makes pods writes patterns: what is kept of them has an end, and the oldest gives way.
+    const [oldest] = this.#matching.keys()
+    if (oldest !== undefined && this.#matching.size >= cachedPatterns) this.#matching.delete(oldest)
     return kept(this.#matching, `${version} ${pattern}`, () => {
       const fits = compileWildcard(pattern, field)
       return this.#ofFamily(version).filter(({ pool }) => fits(pool.metadata.name))

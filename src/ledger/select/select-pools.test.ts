@@ -169,6 +169,81 @@ void test('a request that names no usable pool fails early', () => {
   for (const [more, text] of cases) assert.throws(() => selectPools(inputOf(pools, more)), text)
 })
 
+void test('wildcards are 16 of one annotation, over all of its lists; names alone are as many as ever', () => {
+  let reads = 0
+  const metered = (name: string): SpiderIpPool => ({
+    ...poolOf(name),
+    metadata: {
+      get name() {
+        reads++
+        return name
+      },
+    },
+  })
+  const pools = new Map(Array.from({ length: 300 }, (_, n) => [`pool-${n}`, metered(`pool-${n}`)]))
+  const patterns = (count: number, mark: string) => Array.from({ length: count }, (_, n) => `${mark}${n}*`)
+  const nics = Array.from({ length: 64 }, (_, n) => (n === 0 ? 'eth0' : `net${n}`))
+  const perNic = (list: (nic: string) => readonly string[]) =>
+    JSON.stringify(nics.map((nic) => ({ interface: nic, ipv4: list(nic) })))
+  const attempt = (more: Partial<SelectionInput>) => selectPools({ ...inputOf([], more), pools, nics })
+  const ofNamespace = {
+    'ipam.spidernet.io/default-ipv4-ippool': JSON.stringify(patterns(9, 'a')),
+    'ipam.spidernet.io/default-ipv6-ippool': JSON.stringify(patterns(8, 'b')),
+  }
+  const lists = { defaultIpv4Pools: patterns(9, 'a'), defaultIpv6Pools: patterns(8, 'b') }
+  const refused: readonly (readonly [Partial<SelectionInput>, string])[] = [
+    [
+      withAnnotations({ 'ipam.spidernet.io/ippools': perNic((nic) => patterns(1, nic)) }),
+      'ipam.spidernet.io/ippools',
+    ],
+    [
+      withAnnotations({
+        'ipam.spidernet.io/ippool': JSON.stringify({ ipv4: patterns(9, 'a'), ipv6: patterns(8, 'b') }),
+      }),
+      'ipam.spidernet.io/ippool',
+    ],
+    [
+      { namespace: { name: 'default', labels: {}, annotations: ofNamespace } },
+      'annotations of Namespace default',
+    ],
+    [{ request: { nic: 'eth0', cleanGateway: false, ...lists } }, 'CNI configuration'],
+    [
+      {
+        ...withAnnotations({ 'ipam.spidernet.io/ippool': '{"ipv4":["pool-1"]}' }),
+        namespace: {
+          name: 'default',
+          labels: {},
+          annotations: { 'ipam.spidernet.io/confined-to-ippools': JSON.stringify(patterns(17, 'a')) },
+        },
+      },
+      'ipam.spidernet.io/confined-to-ippools',
+    ],
+  ]
+  for (const [more, field] of refused) {
+    reads = 0
+    assert.throws(
+      () => attempt(more),
+      (error) => {
+        assert(error instanceof InvalidInputError, String(error))
+        assert(
+          error.message.includes(field) &&
+            /more than 16 wildcards|wildcards, more than 16/.test(error.message),
+        )
+        assert.notEqual(error.hint, '')
+        return true
+      },
+    )
+    assert(reads <= 2, `${field}: ${reads} names were looked at before it was refused`)
+  }
+  const all = { ipv4: [...patterns(15, 'pool-'), 'pool-2?9'] }
+  const [some] = attempt(withAnnotations({ 'ipam.spidernet.io/ippool': JSON.stringify(all) })).candidates
+  assert.equal(some?.pools.length, 300)
+  const [, second] = attempt(
+    withAnnotations({ 'ipam.spidernet.io/ippools': perNic(() => [...pools.keys()].slice(0, 256)) }),
+  ).candidates
+  assert.equal(second?.pools.length, 256)
+})
+
 void test('subnet annotations get a clear error that names the remedy', () => {
   for (const key of ['ipam.spidernet.io/subnet', 'ipam.spidernet.io/subnets']) {
     assert.throws(

@@ -2,10 +2,12 @@ import {
   AnnotationError,
   annotationKeys,
   type IpVersion,
+  isWildcard,
   parseIppool,
   parseIppools,
   parseNamespacePools,
   requireNicChoice,
+  wildcardLimit,
 } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import { NoPoolError } from '../errors.ts'
@@ -79,9 +81,10 @@ function declaredPools(input: SelectionInput, warnings: string[]): readonly Decl
   const { nic, cleanGateway } = request
   const ippools = pod.annotations[annotationKeys.ippools]
   if (ippools !== undefined) return declaredByNic(ippools, input, warnings)
-  const one = (source: string, ipv4: readonly string[], ipv6: readonly string[]): readonly Declared[] => [
-    { nic, cleanGateway, source, names: { 4: ipv4, 6: ipv6 } },
-  ]
+  const one = (source: string, ipv4: readonly string[], ipv6: readonly string[]): readonly Declared[] => {
+    refuseManyWildcards(source, [...ipv4, ...ipv6])
+    return [{ nic, cleanGateway, source, names: { 4: ipv4, 6: ipv6 } }]
+  }
   const ippool = pod.annotations[annotationKeys.ippool]
   if (ippool !== undefined) {
     const { ipv4, ipv6 } = parseIppool(ippool)
@@ -100,6 +103,14 @@ function declaredPools(input: SelectionInput, warnings: string[]): readonly Decl
   return undefined
 }
 
+/** The cost of a name does not depend on the pools that there are, that of a wildcard does; who makes pods writes both. */
+function refuseManyWildcards(source: string, entries: readonly string[]): void {
+  const count = entries.filter(isWildcard).length
+  if (count <= wildcardLimit) return
+  const problem = `has ${count} wildcards, more than ${wildcardLimit}`
+  throw new InvalidInputError(source, count, problem, 'write fewer wildcards, or the names of the IPPools')
+}
+
 /** Annotation ippools: named items by their NIC, unnamed ones by the order of the pod's networks. */
 function declaredByNic(text: string, input: SelectionInput, warnings: string[]): readonly Declared[] {
   const { nic } = input.request
@@ -113,6 +124,8 @@ function declaredByNic(text: string, input: SelectionInput, warnings: string[]):
       'write fewer items',
     )
   }
+  const entries = choices.flatMap(({ ipv4, ipv6 }) => [...ipv4, ...ipv6])
+  refuseManyWildcards(field, entries)
   const served = input.nics.includes(nic) ? input.nics : [...input.nics, nic]
   const isNamed = requireNicChoice(text, choices, nic) !== undefined
   const declared = choices.flatMap((choice, index): Declared[] => {

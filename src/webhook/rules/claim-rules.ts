@@ -8,6 +8,7 @@ import {
   isWildcard,
   type SpiderIpClaim,
   spiderFinalizer,
+  wildcardLimit,
 } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import { attempt, forbidden, invalid, isProblem, type Problem } from '../problem.ts'
@@ -88,6 +89,12 @@ function ipProblems(ips: readonly string[], settings: WebhookSettings): readonly
 }
 
 function poolProblems(pools: NonNullable<SpiderIpClaim['spec']['ippools']>): readonly Problem[] {
+  const count = [...(pools.ipv4 ?? []), ...(pools.ipv6 ?? [])].filter(isWildcard).length
+  if (count > wildcardLimit) {
+    const problem = `has ${count} wildcards, more than ${wildcardLimit}`
+    const hint = 'write fewer wildcards, or the names of the IPPools'
+    return [invalid('spec.ippools', count, problem, hint)]
+  }
   return (['ipv4', 'ipv6'] as const).flatMap((family) =>
     (pools[family] ?? []).flatMap((name, index): readonly Problem[] => {
       const field = `spec.ippools.${family}[${index}]`

@@ -6,6 +6,7 @@ const claim = (spec: object): CaseObject => ({
   name: 'claim-{n}',
   spec: { ippools: { ipv4: ['not-there'] }, ...spec },
 })
+const wildcards = (count: number): readonly string[] => Array.from({ length: count }, (_, i) => `a${i}*`)
 const refuse = (
   rule: string,
   what: string,
@@ -43,6 +44,14 @@ export const claimCases: readonly RuleCase[] = [
     'is empty',
     'write the name of an IPPool',
   ]),
+  refuse(
+    'I-03',
+    'more wildcards than are matched with all pools',
+    claim({ ippools: { ipv4: wildcards(9), ipv6: wildcards(8) } }),
+    undefined,
+    ['spec.ippools', 'has 17 wildcards, more than 16', 'the names of the IPPools'],
+  ),
+  accept('I-03', 'as many as are', claim({ ippools: { ipv4: wildcards(8), ipv6: wildcards(8) } })),
   accept('I-03', 'names and wildcards', claim({ ippools: { ipv4: ['a', 'b*'] } })),
   refuse('I-04', 'a name server that is no address', claim({ dns: { nameservers: ['ns'] } }), undefined, [
     'spec.dns.nameservers[0]',
