@@ -27,7 +27,9 @@ export function isUnchangedSince(seen: BlockEntry, now: BlockEntry): boolean {
   return (
     isSameAllocation(seen, now) &&
     seen.podUid === now.podUid &&
-    attachmentsOf(now).every((a) => attachmentsOf(seen).some((b) => b.containerId === a.containerId))
+    attachmentsOf(now).every((a) =>
+      attachmentsOf(seen).some((b) => b.containerId === a.containerId && b.node === a.node),
+    )
   )
 }
 

@@ -206,6 +206,15 @@ void test('free() frees nothing that was attached again since it was seen', asyn
   assert.equal(ledger.poolUsage('p4'), 1)
 })
 
+void test('free() frees nothing that a container of the same id on another node uses since it was seen', async () => {
+  const ledger = await open(new MemoryBlockStore())
+  await ledger.add(callOf('a', [[p4]]), never)
+  const seen = ledger.ofPod('default/a')
+  await ledger.add(callOf('a', [[p4]], { node: 'node2' }), never)
+  assert.deepEqual(await ledger.free(seen, never), [])
+  assert.equal(ledger.poolUsage('p4'), 1)
+})
+
 void test('undo() frees what the attempt took, and only detaches what was there before', async () => {
   const ledger = await open(new MemoryBlockStore())
   await ledger.add(callOf('a', [[p4], [p6]]), never)

@@ -15,8 +15,10 @@ export function sharedEntry(call: AddCall, current: BlockEntry, sharing: Sharing
     return sharing.others.some((other) => isSameSandbox(other, one)) ? [one] : []
   })
   const attachments = own === undefined ? [...left, mine] : left
-  const { attachments: _, ...rest } = settled(current)
-  const owned = { ...rest, owner: call.owner, nic: call.nic, pod: call.pod }
+  const { attachments: _, createdBy, ...rest } = settled(current)
+  // The undo of another sandbox that took it, should it come late, frees it no more.
+  const creator = createdBy?.containerId === call.containerId ? { createdBy } : {}
+  const owned = { ...rest, ...creator, owner: call.owner, nic: call.nic, pod: call.pod }
   // What was adopted stays so while its pod goes on: by that the entry tells of it.
   if (sharing.isPodUnseen) return { ...owned, attachments }
   const { adopted: __, ...matched } = owned

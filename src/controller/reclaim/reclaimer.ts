@@ -244,7 +244,11 @@ function isDeclaredDead(node: Node | undefined): boolean {
 
 /** One allocation of an address, with the sandboxes that use it. */
 function markOf({ ip, entry }: OwnedAddress): string {
-  return [ip, entry.podUid, ...attachmentsOf(entry).map(({ containerId }) => containerId)].join(' ')
+  return [
+    ip,
+    entry.podUid,
+    ...attachmentsOf(entry).map(({ node, containerId }) => `${node}/${containerId}`),
+  ].join(' ')
 }
 
 function refOf(podKey: string): { readonly namespace: string; readonly name: string } {

@@ -81,6 +81,17 @@ void test('a machine that is stopped keeps its address, and has it when it start
   assert.deepEqual(kit.usersOf('10.6.0.10'), ['c-launch-z:active'])
 })
 
+void test('the late undo of an earlier sandbox leaves a stopped machine its address', async () => {
+  const kit = await runningMachine()
+  // The answer of the first sandbox was lost; its agent undoes it when the network is back.
+  await kit.addFully('launch-a', { containerId: 's2' })
+  kit.remove('VirtualMachineInstance', 'vm1')
+  await kit.del('launch-a', { containerId: 's2' })
+  assert.deepEqual(kit.held, ['10.6.0.10'])
+  await kit.undo('launch-a')
+  assert.deepEqual(kit.held, ['10.6.0.10'])
+})
+
 void test('a machine that is deleted while stopped is freed by the reclaimer', async () => {
   const kit = await runningMachine()
   kit.remove('VirtualMachineInstance', 'vm1')
