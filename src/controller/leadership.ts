@@ -56,6 +56,7 @@ import { ClaimWatch } from './ip-claims/claim-watch.ts'
 import { ownerOfNetwork, reconcileMultusConfig } from './multus-config-reconciler.ts'
 import type { ControllerOptions } from './options.ts'
 import { mendPool } from './pools/mend-pool.ts'
+import { offersTheSame } from './pools/offers-the-same.ts'
 import { subnetConflicts } from './pools/subnet-conflicts.ts'
 import { ClaimResolver } from './reclaim/claim-resolver.ts'
 import { NodeReports } from './reclaim/node-reports.ts'
@@ -274,10 +275,12 @@ export class Leadership {
   }
 
   poolChanged(old: SpiderIpPool | undefined, now: SpiderIpPool | undefined): void {
+    const name = (now ?? old)?.metadata.name
+    // Also when its status alone changed: others may have written it.
+    if (name !== undefined) this.#poolQueue.add(name)
+    if (offersTheSame(old, now)) return
     this.#world.poolsChanged()
     this.ipClaims.retryPending()
-    const name = (now ?? old)?.metadata.name
-    if (name !== undefined) this.#poolQueue.add(name)
     const before = this.#conflicts
     this.#conflicts = this.#world.poolConflicts()
     if (before === this.#conflicts) return
