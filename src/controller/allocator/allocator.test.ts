@@ -346,9 +346,12 @@ void test('an ADD of an earlier sandbox that comes late does not take the addres
       never,
     )
   const given = await add('c2', 50_000)
-  const { code, msg } = await failureOf(add('c1', 49_000))
+  const { code, msg, details } = await failureOf(add('c1', 40_500))
   assert.equal(code, 11)
-  assert.match(msg, /for sandbox c1 of pod "web-1": sandbox c2 was begun after it/)
+  assert.match(msg, /for sandbox c1 of pod "web-1": sandbox c2 was begun 10 s after it/)
+  assert.match(details, /^later-sandbox: .* clock of the node was set back.* from 10 s after/)
+  // With a clock that was set back all new sandboxes are refused for a while: the pod hears why.
+  assert.match(world.events.at(-1) ?? '', /^web-1 Warning FailedAllocateIP .* clock of the node was set back/)
   assert.deepEqual(
     [...store.entries().values()].map(({ attachments }) => attachments?.map((one) => one.containerId)),
     [['c2']],

@@ -25,6 +25,7 @@ import { ClaimPendingError, ClaimRefusedError } from '../ip-claims/errors.ts'
 import type { ClaimUse } from '../ip-claims/use-claim.ts'
 import { planAdd, podRoutesOf } from './add-plan.ts'
 import { quarantineConflicts } from './conflicts.ts'
+import { OvertakenError } from './errors.ts'
 import { type GatheredSelection, gatherSelection } from './gather-selection.ts'
 import { provenRecordOf } from './owner.ts'
 import { asksOf, type NicAsk, placesOfAsks, positionOf } from './pod-asks.ts'
@@ -62,6 +63,7 @@ const budgetCapMs = 100_000
 const forPeople = [
   ...[NoPoolError, PoolFullError, AddressRefusedError, MacTakenError, InvalidInputError],
   ...[MachineInUseError, StickyWaitError, StickyFailError, ClaimRefusedError, ClaimPendingError],
+  OvertakenError,
 ]
 
 export function createAllocator(ports: AllocatorPorts): Allocator {

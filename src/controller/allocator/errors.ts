@@ -19,6 +19,12 @@ export class NotReadyError extends OperationError {
   override readonly retry = 'now'
 }
 
+/** The pod has a sandbox that was begun later, by the clock of its node. */
+export class OvertakenError extends OperationError {
+  override readonly code = 'OVERTAKEN'
+  override readonly retry = 'now'
+}
+
 // CNI error codes (spec/cni.md §4) and the stable first word of `details`.
 const failures: Readonly<Record<string, { readonly code: number; readonly prefix: string }>> = {
   POOL_FULL: { code: 100, prefix: 'pool-exhausted' },
@@ -40,6 +46,7 @@ const failures: Readonly<Record<string, { readonly code: number; readonly prefix
   QUARANTINE_FULL: { code: 11, prefix: 'quarantine-full' },
   BLOCK_REFUSED: { code: 11, prefix: 'store-refused' },
   ALLOCATION_HALTED: { code: 11, prefix: 'not-allocating' },
+  OVERTAKEN: { code: 11, prefix: 'later-sandbox' },
   NOT_READY: { code: 11, prefix: 'not-ready' },
   API_UNAVAILABLE: { code: 11, prefix: 'api-server' },
   API_REFUSED: { code: 11, prefix: 'api-server' },

@@ -2,7 +2,7 @@ import { type AllocateRequest, isAlive, type Pod } from '../../api/index.ts'
 import type { Clock } from '../../base/index.ts'
 import { attachmentsOf, type OwnedAddress } from '../../ledger/index.ts'
 import { CallerRefusedError } from '../../rpc/index.ts'
-import { NotReadyError, PodIdentityError } from './errors.ts'
+import { OvertakenError, PodIdentityError } from './errors.ts'
 import type { AllocatorWorld } from './world.ts'
 
 const podReadRetryMs = 200
@@ -80,14 +80,15 @@ export class CallOrder {
     if (this.#newest.size > maxRemembered && oldest.done !== true) this.#newest.delete(oldest.value)
   }
 
-  /** @throws {NotReadyError} when the pod has a later sandbox */
+  /** @throws {OvertakenError} when the pod has a later sandbox */
   requireNewest(pod: Pod, { ifName, containerId, startedMs }: AllocateRequest): void {
     const newest = this.#newest.get(`${pod.metadata.uid ?? ''} ${ifName}`)
     if (newest === undefined || newest.containerId === containerId || startedMs === undefined) return
     if (!isOvertaken(startedMs, newest.startedMs)) return
-    throw new NotReadyError(
-      `Cannot allocate for sandbox ${containerId} of pod "${pod.metadata.name}": sandbox ${newest.containerId} was begun after it`,
-      'Nothing, unless the clock of the node was set back: then repeat the request',
+    const seconds = Math.ceil((newest.startedMs - startedMs) / 1_000)
+    throw new OvertakenError(
+      `Cannot allocate for sandbox ${containerId} of pod "${pod.metadata.name}": sandbox ${newest.containerId} was begun ${seconds} s after it`,
+      `Nothing; if the clock of the node was set back, sandboxes that begin from ${seconds} s after this one on are served`,
     )
   }
 }
