@@ -346,6 +346,18 @@ void test('ip set keeps an address from pods for a time or for good, and gives i
     /^Done: delete SpiderReservedIP/,
   )
   assert.match((await ctl('ip', 'show', reserved)).out, /State: +free/)
+  const typo = await ctl('ip', 'set', '10.6.99.100', '--quarantine', '1h', '--yes')
+  assert.equal(typo.code, 1, typo.out)
+  assert.match(
+    typo.err,
+    /Cannot set 10\.6\.99\.100: no IPPool has 10\.6\.99\.100 in spec\.ips.*\n.*check the address/,
+  )
+  assert.match((await ctl('ip', 'show', '10.6.99.100')).out, /State: +outside/)
+  const ahead = await ctl('ip', 'set', '10.6.99.100', '--reserve', '--yes')
+  assert.equal(ahead.code, 0, ahead.err)
+  assert.match(ahead.err, /^WARNING: no IPPool has 10\.6\.99\.100 in spec\.ips/)
+  const back = await ctl('ip', 'set', '10.6.99.100', '--unreserve', '--yes')
+  assert.deepEqual([back.code, back.err], [0, ''])
 })
 
 void test('pool show counts a pool of millions in ranges at once, and all pools in a table', async () => {
@@ -378,7 +390,11 @@ const refused: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['explain', 'pod', '-f', '/nosuch'],
     /--filename "\/nosuch": it cannot be read/,
   ],
-  ['no setting', ['ip', 'set', '10.6.0.10', '--yes'], /do not say what to set\n.*--quarantine/],
+  [
+    'no setting',
+    ['ip', 'set', '10.6.0.10', '--yes'],
+    /Cannot accept ip set "10\.6\.0\.10": it does not say what to set\n.*--quarantine/,
+  ],
   ['two settings', ['ip', 'set', '10.6.0.10', '--reserve', '--unreserve'], /does not go with/],
   [
     'a bad time',

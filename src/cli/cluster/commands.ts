@@ -4,10 +4,11 @@ import type { Command, Terminal } from '../command.ts'
 import { explainCommands } from '../explain/commands.ts'
 import { parseFlags, refuseMore, textFlag } from '../flags.ts'
 import { ipCommands } from '../ip/commands.ts'
+import { formatOutput, outputFlag, outputFormat } from '../output.ts'
 import { poolCommands } from '../pool/commands.ts'
 import { exitCodes } from '../run-cli.ts'
 import { type ClusterPort, clusterFlags, type Env, readAccess, withCluster } from './access.ts'
-import { conflictLines, readConflicts } from './conflicts.ts'
+import { conflictLines, readConflicts, viewConflicts } from './conflicts.ts'
 import { createDefaults, parseDefaults } from './create-defaults.ts'
 import { type UninstallOptions, uninstall } from './uninstall.ts'
 import { assertInstalled, uninstallPlan } from './uninstall-guard.ts'
@@ -97,16 +98,18 @@ function conflictsCommand(cluster: ClusterPort, env: Env): Command {
     usage: '[FLAGS]',
     summary:
       'List addresses that are recorded for several pods, and records that cannot be read; 1 when there are any',
-    flags: clusterFlags,
+    flags: [outputFlag, ...clusterFlags],
   }
   return {
     ...command,
     run: async (args, terminal, signal) => {
       const parsed = parseFlags(command, args)
       refuseMore(command, parsed, 0)
+      const format = outputFormat(parsed)
       return withCluster({ cluster, env, parsed, signal }, async (api, deadline) => {
         const found = await readConflicts(api, deadline)
-        for (const line of conflictLines(found)) terminal.print(line)
+        for (const line of formatOutput(format, viewConflicts(found), () => conflictLines(found)))
+          terminal.print(line)
         const count = found.contested.length + found.damaged.length + found.pools.length
         return count === 0 ? exitCodes.done : exitCodes.failed
       })

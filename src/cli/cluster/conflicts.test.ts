@@ -18,7 +18,7 @@ const holder = (name: string, more: Partial<BlockEntry> = {}): BlockEntry => ({
 })
 
 /** Runs `ip conflicts` on a cluster with these blocks and pools. */
-async function conflicts(blocks: readonly object[], pools: readonly object[]) {
+async function conflicts(blocks: readonly object[], pools: readonly object[], flags: readonly string[] = []) {
   const api: Pick<KubeApi, 'listAll'> = {
     listAll: <T extends KubeObject>({ kind }: Resource, { keep }: ListAllOptions<T>) => {
       const objects = (kind === 'SpiderIPBlock' ? blocks : pools) as readonly T[]
@@ -35,7 +35,7 @@ async function conflicts(blocks: readonly object[], pools: readonly object[]) {
   }
   const never = new AbortController().signal
   const code = await runCli(
-    ['ip', 'conflicts'],
+    ['ip', 'conflicts', ...flags],
     clusterCommands(cluster, { KUBECONFIG: 'x' }),
     terminal,
     never,
@@ -82,4 +82,34 @@ void test('ip conflicts shows pools whose records cannot be read, and blocks tha
   assert.match(text, /^SpiderIPPool p4: is not JSON$/m)
   assert.match(text, /^SpiderIPBlock v4-0a070100-25: spec\.entries\[10\.7\.1\.1\] cannot be read/m)
   assert.match(text, /^SpiderIPBlock odd: .*is not the name of a block$/m)
+})
+
+void test('ip conflicts writes JSON and YAML for programs, with the holders as ip show has them', async () => {
+  const contested = holder('a', { claims: [holder('b', { adopted: 'endpoint' })] })
+  const { code, text } = await conflicts([blockOf({ '10.7.1.1': contested })], [], ['-o', 'json'])
+  assert.equal(code, 1)
+  const found = JSON.parse(text) as {
+    contested: { ip: string; holders: { pod: string; since: string; adopted?: string }[] }[]
+    damaged: unknown
+    pools: unknown
+  }
+  assert.deepEqual(
+    found.contested.map(({ ip, holders }) => [
+      ip,
+      holders.map(({ pod, since, adopted }) => [pod, since, adopted]),
+    ]),
+    [
+      [
+        '10.7.1.1',
+        [
+          ['race/a', '1970-01-01T00:00:00.001Z', undefined],
+          ['race/b', '1970-01-01T00:00:00.001Z', 'endpoint'],
+        ],
+      ],
+    ],
+  )
+  assert.deepEqual([found.damaged, found.pools], [[], []])
+  const none = await conflicts([], [], ['--output=yaml'])
+  assert.equal(none.code, 0)
+  assert.equal(none.text.trim(), 'contested: []\ndamaged: []\npools: []')
 })

@@ -2,6 +2,7 @@ import { type BlockEntry, resources, type SpiderIpBlock, type SpiderIpPool } fro
 import { InvalidInputError } from '../../base/index.ts'
 import type { KubeApi } from '../../kube/index.ts'
 import { claimsOf, isContested, parseBlock } from '../../ledger/index.ts'
+import { type HolderView, viewHolder } from '../ip/address-view.ts'
 import { formatTable } from '../table.ts'
 
 // A block with all its entries is some 60 KiB, and a pool may list its records in a megabyte.
@@ -54,6 +55,18 @@ function conflictsOf(block: SpiderIpBlock): Pick<Conflicts, 'contested' | 'damag
     if (!(error instanceof InvalidInputError)) throw error
     return { contested: [], damaged: [`SpiderIPBlock ${name}: ${error.message}`] }
   }
+}
+
+/** The JSON shape of them, see docs/spiderpoolctl.md; the pods are not looked at. The first holder is the owner. */
+export function viewConflicts({ contested, damaged, pools }: Conflicts): {
+  readonly contested: readonly { readonly ip: string; readonly holders: readonly HolderView[] }[]
+  readonly damaged: Conflicts['damaged']
+  readonly pools: Conflicts['pools']
+} {
+  const viewed = contested.map(({ ip, holders }) => {
+    return { ip, holders: holders.map((holder) => viewHolder(holder, 'unknown')) }
+  })
+  return { contested: viewed, damaged, pools }
 }
 
 /** What a person sees of them, line by line. */

@@ -128,6 +128,11 @@ function stateOf(
   return isResting ? 'resting' : 'free'
 }
 
+/** Whether a pool has the address in `spec.ips`, given out or not; one that cannot be read may have it. */
+export function isInPool({ pools, address }: Pick<AddressFacts, 'pools' | 'address'>): boolean {
+  return pools.flatMap((pool) => roleIn(pool, address)).some(({ role }) => role !== 'not in spec.ips')
+}
+
 /** What a pool makes of an address of its network; nothing when it is of another one. */
 function roleIn(pool: SpiderIpPool, address: IpAddress): AddressView['pools'] {
   const { spec, metadata } = pool
@@ -161,7 +166,8 @@ export function podStateOf({ podUid, pod: name }: BlockEntry, pod: Pod | undefin
   return phase === 'Succeeded' || phase === 'Failed' ? 'finished' : 'terminating'
 }
 
-function viewHolder(entry: BlockEntry, podState: PodState): HolderView {
+/** What is shown of one holder. */
+export function viewHolder(entry: BlockEntry, podState: PodState): HolderView {
   const { pool, pod, podUid, node, nic, since, grant, adopted } = entry
   return {
     ...{ pool, pod, podUid, podState, node, nic },

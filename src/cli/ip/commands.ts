@@ -200,7 +200,11 @@ function setCommand(cluster: ClusterPort, env: Env): Command {
       const address = parseAddress(oneArgument(command, parsed, 'IP'))
       const format = outputFormat(parsed)
       const isMeant = parsed.flags['yes'] === true
-      const order = { setting: settingOf(parsed), isMeant, nowMs: () => systemClock.nowMs() }
+      const order = {
+        setting: settingOf(parsed, formatIp(address)),
+        isMeant,
+        nowMs: () => systemClock.nowMs(),
+      }
       return withCluster({ cluster, env, parsed, signal }, async (api, deadline) => {
         const plan = await setAddress(address, order, api, deadline)
         return tellSet(formatIp(address), plan, { format, isMeant }, terminal)
@@ -209,11 +213,11 @@ function setCommand(cluster: ClusterPort, env: Env): Command {
   }
 }
 
-function settingOf(parsed: ParsedArgs): Setting {
+function settingOf(parsed: ParsedArgs, ip: string): Setting {
   const names = ['quarantine', 'reserve', 'unreserve'].filter((name) => parsed.flags[name] !== undefined)
   const [first, second] = names
   const hint = 'give one of --quarantine TIME, --reserve, --unreserve'
-  if (first === undefined) throw new InvalidInputError('arguments', '', 'do not say what to set', hint)
+  if (first === undefined) throw new InvalidInputError('ip set', ip, 'does not say what to set', hint)
   if (second !== undefined)
     throw new InvalidInputError(`--${second}`, '', `does not go with --${first}`, hint)
   const time = textFlag(parsed, 'quarantine')
@@ -239,6 +243,8 @@ function tellSet(
     return [`${isMeant ? 'Done: ' : 'This would '}${plan.text}`]
   }
   for (const line of formatOutput(format, answer, table)) terminal.print(line)
+  if (plan.kind === 'writeReservation' && plan.warning !== undefined)
+    terminal.note(`WARNING: ${plan.warning}`)
   if (plan.kind === 'nothing') return exitCodes.done
   if (plan.kind === 'refuse') {
     terminal.note(`spiderpoolctl: Cannot set ${ip}: ${plan.why}`)

@@ -10,7 +10,7 @@ import { Backoff, OperationError, systemClock, systemRandom } from '../../base/i
 import { ApiError, type KubeApi } from '../../kube/index.ts'
 import { reservedOf } from '../../ledger/index.ts'
 import { formatDuration, formatTime } from '../durations.ts'
-import type { AddressFacts } from './address-view.ts'
+import { type AddressFacts, isInPool } from './address-view.ts'
 import {
   attempts,
   emptyBlockOf,
@@ -42,6 +42,8 @@ export type SetPlan =
       readonly text: string
       readonly object: SpiderReservedIp
       readonly isNew: boolean
+      /** What may be a mistake of the person who asks. */
+      readonly warning?: string
     }
   | { readonly kind: 'deleteReservation'; readonly text: string; readonly object: SpiderReservedIp }
 
@@ -71,6 +73,12 @@ function planQuarantine(facts: SetFacts, forMs: number, nowMs: number): SetPlan 
       remedy: `free it first, or keep it from others once it is free: spiderpoolctl ip set ${ip} --reserve`,
     }
   }
+  if (!isInPool(facts))
+    return {
+      kind: 'refuse',
+      why: `no IPPool has ${ip} in spec.ips: no pod would get it`,
+      remedy: `check the address; to keep it from pools that are yet to come: spiderpoolctl ip set ${ip} --reserve`,
+    }
   const quarantine = quarantineByHand(nowMs, forMs)
   const text = `keep ${ip} from all pods for ${formatDuration(forMs)}, until ${formatTime(quarantine.until)}`
   const isNew = block === undefined
@@ -82,7 +90,8 @@ function planQuarantine(facts: SetFacts, forMs: number, nowMs: number): SetPlan 
   }
 }
 
-function planReserve({ ip, address, entry, reservations }: SetFacts): SetPlan {
+function planReserve(facts: SetFacts): SetPlan {
+  const { ip, address, entry, reservations } = facts
   const covering = reservations.find((one) => reservedOf([one])[address.version].has(address))
   if (covering !== undefined)
     return { kind: 'nothing', why: `SpiderReservedIP ${covering.metadata.name} reserves ${ip} already` }
@@ -105,7 +114,14 @@ function planReserve({ ip, address, entry, reservations }: SetFacts): SetPlan {
           spec: { ipVersion: address.version, ips: [ip] },
         }
       : { ...found, spec: { ...found.spec, ips: [...(found.spec.ips ?? []), ip] } }
-  return { kind: 'writeReservation', text, object, isNew: found === undefined }
+  const warning = `no IPPool has ${ip} in spec.ips: it is reserved for pools that are yet to come; check the address`
+  return {
+    kind: 'writeReservation',
+    text,
+    object,
+    isNew: found === undefined,
+    ...(isInPool(facts) ? {} : { warning }),
+  }
 }
 
 function planUnreserve({ ip, address, reservations }: SetFacts): SetPlan {
