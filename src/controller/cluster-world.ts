@@ -164,7 +164,8 @@ export class ClusterWorld implements AllocatorWorld {
   }
 }
 
-function workloadResource({ apiVersion, kind }: TopOwner): Resource | undefined {
+/** Where a workload is read; undefined for one that the controller does not read. */
+export function workloadResource({ apiVersion, kind }: TopOwner): Resource | undefined {
   const known = [
     resources.replicaSet,
     resources.deployment,

@@ -1,5 +1,6 @@
-import { type Node, type Pod, resources } from '../../api/index.ts'
+import { type Node, type OwnerReference, type Pod, resources } from '../../api/index.ts'
 import { InvalidInputError, systemClock } from '../../base/index.ts'
+import type { DryRun } from '../../controller/index.ts'
 import { findByName, type KubeApi } from '../../kube/index.ts'
 import { reservedOf } from '../../ledger/index.ts'
 import { type ClusterPort, clusterFlags, type Env, withCluster } from '../cluster/access.ts'
@@ -12,7 +13,7 @@ import { exitCodes } from '../run-cli.ts'
 import { type Explanation, explanationLines, ResultGroups } from './explain-lines.ts'
 import { countsWith, type ExplainWorld, explainPod } from './explain-pod.ts'
 import { readInstallation } from './installation.ts'
-import { podOfManifest, readManifest } from './manifest.ts'
+import { type ManifestWorkload, parseManifest, readManifest } from './manifest.ts'
 
 /** Nodes of one explanation. */
 const maxNodes = 200
@@ -27,6 +28,8 @@ export function explainCommands(cluster: ClusterPort, env: Env): readonly Comman
 
 interface Subject {
   readonly pod: Pod
+  /** Of a manifest: what the pod comes from, from above. */
+  readonly workloads: readonly ManifestWorkload[]
   /** undefined: each Ready node. */
   readonly node: string | undefined
 }
@@ -81,11 +84,12 @@ function podCommand(cluster: ClusterPort, env: Env): Command {
       const text = file === undefined ? '' : await readManifest(file)
       return withCluster({ cluster, env, parsed, signal }, async (api, deadline) => {
         const node = textFlag(parsed, 'node')
-        const pod =
+        const { pod, workloads } =
           file === undefined
-            ? await readPod(key, api, deadline)
-            : podOfManifest(text, file, textFlag(parsed, 'namespace'))
-        const explanation = await explain({ pod, node: node ?? pod.spec?.nodeName }, parsed, api, deadline)
+            ? { pod: await readPod(key, api, deadline), workloads: [] }
+            : parseManifest(text, file, textFlag(parsed, 'namespace'))
+        const subject = { pod, workloads, node: node ?? pod.spec?.nodeName }
+        const explanation = await explain(subject, parsed, api, deadline)
         for (const line of formatOutput(format, explanation, () => explanationLines(explanation)))
           terminal.print(line)
         return explanation.isServed ? exitCodes.done : exitCodes.failed
@@ -118,14 +122,14 @@ async function readPod(key: string, api: KubeApi, signal: AbortSignal): Promise<
 }
 
 async function explain(
-  { pod, node }: Subject,
+  { pod: given, workloads, node }: Subject,
   parsed: ParsedArgs,
   api: KubeApi,
   signal: AbortSignal,
 ): Promise<Explanation> {
-  const { namespace = '', name } = pod.metadata
+  const { namespace = '', name } = given.metadata
   const key = `${namespace}/${name}`
-  if (pod.spec?.hostNetwork === true)
+  if (given.spec?.hostNetwork === true)
     return {
       pod: key,
       isServed: true,
@@ -133,16 +137,17 @@ async function explain(
       notes: ['the pod uses the network of its node: it gets no address'],
     }
   await requireNamespace(namespace, api, signal)
-  const given = {
+  const where = {
     namespace: textFlag(parsed, 'install-namespace'),
     clusterNetwork: textFlag(parsed, 'cluster-network'),
   }
-  const { settings, notes } = await readInstallation(given, api, signal)
+  const { settings, notes } = await readInstallation(where, api, signal)
   const nowMs = systemClock.nowMs()
   const nodes = node === undefined ? await readyNodes(api, signal) : [await requireNode(node, api, signal)]
   // Only who asks for an explanation pays for loading the allocator.
-  const { DryRun } = await import('../../controller/index.ts')
-  await using dryRun = await DryRun.open(api, settings, signal)
+  const controller = await import('../../controller/index.ts')
+  await using dryRun = await controller.DryRun.open(api, settings, signal)
+  const pod = await ownedBy(workloads, given, dryRun, signal)
   const reserved = reservedOf(await listReservations(api, signal))
   const records = await readRecords(nowMs, api, signal)
   const world: ExplainWorld = { dryRun, countsOf: countsWith({ reserved, records, nowMs }) }
@@ -158,6 +163,22 @@ async function explain(
   const isServed = results.length > 0 && results.every((one) => one.isServed)
   const left = nodes.length - groups.nodeCount
   return { pod: key, isServed, results, notes: [...notes, ...nodeNotes(nodes.length, left)] }
+}
+
+/** The pod of a manifest as its workloads would make it. */
+async function ownedBy(
+  workloads: readonly ManifestWorkload[],
+  pod: Pod,
+  dryRun: Pick<DryRun, 'assume'>,
+  signal: AbortSignal,
+): Promise<Pod> {
+  let owners: { readonly ownerReferences?: readonly OwnerReference[] } = {}
+  for (const workload of workloads) {
+    const { apiVersion, kind, metadata } = workload
+    const uid = await dryRun.assume({ ...workload, metadata: { ...metadata, ...owners } }, signal)
+    owners = { ownerReferences: [{ apiVersion, kind, name: metadata.name, uid, controller: true }] }
+  }
+  return { ...pod, metadata: { ...pod.metadata, ...owners } }
 }
 
 function nodeNotes(count: number, left: number): readonly string[] {

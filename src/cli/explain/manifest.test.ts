@@ -1,33 +1,46 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { InvalidInputError } from '../../base/index.ts'
-import { podOfManifest } from './manifest.ts'
+import { parseManifest } from './manifest.ts'
 
 const template = { metadata: { labels: { app: 'x' }, annotations: { k: 'v' } }, spec: { hostNetwork: true } }
 const object = (kind: string, spec: object, metadata: object = { name: 'web' }) =>
   JSON.stringify({ apiVersion: 'apps/v1', kind, metadata, spec })
 
-void test('podOfManifest() finds the pod of each kind of workload, and its owner', () => {
-  for (const [kind, spec, name] of [
-    ['Deployment', { template }, 'web-new'],
-    ['StatefulSet', { template }, 'web-0'],
-    ['CronJob', { jobTemplate: { spec: { template } } }, 'web-new'],
+const of = (kind: string, name = 'web') => [kind, name, 'team']
+
+void test('parseManifest() finds the pod of each kind of workload, and its owner', () => {
+  for (const [kind, spec, name, owners] of [
+    ['Deployment', { template }, 'web-new', [of('Deployment'), of('ReplicaSet', 'web-new')]],
+    ['StatefulSet', { template }, 'web-0', [of('StatefulSet')]],
+    ['StatefulSet', { template, ordinals: { start: 5 } }, 'web-5', [of('StatefulSet')]],
+    ['CronJob', { jobTemplate: { spec: { template } } }, 'web-new', [of('CronJob'), of('Job', 'web-new')]],
   ] as const) {
-    const pod = podOfManifest(object(kind, spec), 'f', 'team')
+    const { pod, workloads } = parseManifest(object(kind, spec), 'f', 'team')
     assert.equal(pod.metadata.name, name)
     assert.equal(pod.metadata.namespace, 'team')
     assert.deepEqual(pod.metadata.labels, { app: 'x' })
     assert.deepEqual(pod.metadata.annotations, { k: 'v' })
-    assert.equal(pod.metadata.ownerReferences?.[0]?.kind, kind)
+    assert.deepEqual(
+      workloads.map((one) => [one.kind, one.metadata.name, one.metadata.namespace]),
+      owners,
+    )
     assert.equal(pod.spec?.hostNetwork, true)
   }
 })
 
-void test('podOfManifest() takes a Pod as it is, from YAML with other objects beside it', () => {
+void test('parseManifest() reads what a workload selects and where its ordinals begin', () => {
+  const selector = { matchLabels: { app: 'x' } }
+  const text = object('StatefulSet', { template, selector, ordinals: { start: 5 }, replicas: 3 })
+  const [set] = parseManifest(text, 'f', undefined).workloads
+  assert.deepEqual(set?.spec, { selector, ordinals: { start: 5 } })
+})
+
+void test('parseManifest() takes a Pod as it is, from YAML with other objects beside it', () => {
   const text =
     'kind: Service\nmetadata: {name: s}\n---\nkind: Pod\nmetadata:\n  generateName: job-\n  namespace: own\n'
-  const { metadata } = podOfManifest(text, 'f', undefined)
-  assert.deepEqual([metadata.name, metadata.namespace, metadata.ownerReferences], ['job', 'own', undefined])
+  const { pod, workloads } = parseManifest(text, 'f', undefined)
+  assert.deepEqual([pod.metadata.name, pod.metadata.namespace, workloads], ['job', 'own', []])
 })
 
 const refused: readonly (readonly [string, string, string | undefined, RegExp])[] = [
@@ -40,6 +53,18 @@ const refused: readonly (readonly [string, string, string | undefined, RegExp])[
     object('Pod', {}, { name: 'x', labels: { a: 1 } }),
     undefined,
     /metadata\.labels\[a\] 1/,
+  ],
+  [
+    'an ordinal that is none',
+    object('StatefulSet', { template, ordinals: { start: '1' } }),
+    undefined,
+    /spec\.ordinals\.start "1": it is no whole number/,
+  ],
+  [
+    'a selector that is none',
+    object('Deployment', { template, selector: { matchExpressions: 7 } }),
+    undefined,
+    /spec\.selector .*: it is no label selector/,
   ],
   [
     'another namespace',
@@ -55,9 +80,9 @@ const refused: readonly (readonly [string, string, string | undefined, RegExp])[
   ],
 ]
 for (const [what, text, namespace, expected] of refused) {
-  void test(`podOfManifest() refuses ${what}`, () => {
+  void test(`parseManifest() refuses ${what}`, () => {
     assert.throws(
-      () => podOfManifest(text, 'f', namespace),
+      () => parseManifest(text, 'f', namespace),
       (error) => error instanceof InvalidInputError && expected.test(error.message),
     )
   })

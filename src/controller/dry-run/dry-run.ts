@@ -8,28 +8,21 @@ import {
   type ProductConfig,
   type Resource,
   resources,
-  type SpiderIpBlock,
   type SpiderIpClaim,
   type SpiderIpPool,
   type SpiderReservedIp,
-} from '../api/index.ts'
-import { OperationError, silentLogger, systemClock, systemRandom } from '../base/index.ts'
-import { ApiError, type KubeApi, type KubeCache } from '../kube/index.ts'
-import {
-  attachmentsOf,
-  Ledger,
-  MemoryBlockStore,
-  type OwnedAddress,
-  parseBlock,
-  type SelectionInput,
-} from '../ledger/index.ts'
-import type { PodNetworks } from '../network/index.ts'
-import { type Allocator, createAllocator } from './allocator/allocator.ts'
-import { gatherSelection } from './allocator/gather-selection.ts'
-import { recordKeysOf } from './allocator/sticky/machine.ts'
-import type { Caches } from './caches.ts'
-import { ClusterWorld } from './cluster-world.ts'
-import { parseControllerOptions, withConfig } from './options.ts'
+} from '../../api/index.ts'
+import { OperationError, silentLogger, systemClock, systemRandom } from '../../base/index.ts'
+import { ApiError, type KubeApi, type KubeCache } from '../../kube/index.ts'
+import { attachmentsOf, Ledger, type OwnedAddress, type SelectionInput } from '../../ledger/index.ts'
+import type { PodNetworks } from '../../network/index.ts'
+import { type Allocator, createAllocator } from '../allocator/allocator.ts'
+import { gatherSelection } from '../allocator/gather-selection.ts'
+import { recordKeysOf } from '../allocator/sticky/machine.ts'
+import type { Caches } from '../caches.ts'
+import { parseControllerOptions, withConfig } from '../options.ts'
+import { BlocksCopy } from './blocks-copy.ts'
+import { type DryWorkload, DryWorld } from './dry-world.ts'
 
 /** How the installation is set up: its ConfigMap says it. */
 export interface DryRunSettings {
@@ -62,6 +55,8 @@ export type DryAnswer =
       readonly event?: string
     }
 
+type Networks = KubeCache<NetworkAttachmentDefinition>
+
 const page = 100
 const budgetMs = 30_000
 
@@ -71,13 +66,15 @@ const budgetMs = 30_000
  */
 export class DryRun implements AsyncDisposable {
   readonly #world: DryWorld
+  readonly #blocks: BlocksCopy
   readonly #ledger: Ledger
   readonly #allocator: Allocator
-  readonly #networks: KubeCache<NetworkAttachmentDefinition>
+  readonly #networks: Networks
   readonly #events: string[] = []
 
-  private constructor(world: DryWorld, ledger: Ledger, networks: KubeCache<NetworkAttachmentDefinition>) {
+  private constructor(world: DryWorld, blocks: BlocksCopy, ledger: Ledger, networks: Networks) {
     this.#world = world
+    this.#blocks = blocks
     this.#ledger = ledger
     this.#networks = networks
     this.#allocator = createAllocator({
@@ -102,7 +99,7 @@ export class DryRun implements AsyncDisposable {
       listed<SpiderReservedIp>(api, resources.reservedIp, signal),
       listed<SpiderIpClaim>(api, resources.ipClaim, signal),
       listed<NetworkAttachmentDefinition>(api, resources.networkAttachmentDefinition, signal),
-      copyBlocks(api, signal),
+      BlocksCopy.read(api, signal),
     ])
     const args = [
       '--in-cluster',
@@ -124,12 +121,20 @@ export class DryRun implements AsyncDisposable {
       { store, term: crdLimits.term, clock: systemClock, random: systemRandom, logger: silentLogger },
       signal,
     )
-    return new DryRun(world, ledger, caches.networkAttachments)
+    return new DryRun(world, store, ledger, caches.networkAttachments)
   }
 
   /** @throws {InvalidInputError} when the annotations of the pod cannot be read */
   networksOf(pod: Pod): PodNetworks {
     return this.#world.networksOf(pod)
+  }
+
+  /**
+   * The workload of a pod that need not exist: the allocator reads it as it is given, and knows what is recorded for the one of
+   * that name if there is one. @returns its uid
+   */
+  assume(workload: DryWorkload, signal: AbortSignal): Promise<string> {
+    return this.#world.assume(workload, signal)
   }
 
   findNetwork(ref: {
@@ -159,7 +164,7 @@ export class DryRun implements AsyncDisposable {
     return gatherSelection(this.#world, { pod, node }, request, signal)
   }
 
-  /** What the ADDs of one pod would come to, in their order. The copy is as before afterwards, but for what rests. */
+  /** What the ADDs of one pod would come to, in their order. Afterwards what is recorded is as before. */
   async add(
     pod: Pod,
     node: string,
@@ -171,6 +176,9 @@ export class DryRun implements AsyncDisposable {
     for (const request of requests) answers.push(await this.#addOne(node, request, signal))
     for (const { containerId, ifName } of requests)
       await this.#ledger.undo({ containerId, ifName, node }, signal)
+    // An undo does not give back what the owner of the pod had, and was taken from it or renewed.
+    for (const [name, version] of await this.#blocks.rewind(signal))
+      await this.#ledger.noteVersion(name, version, signal)
     return answers
   }
 
@@ -201,47 +209,6 @@ export class DryRun implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#ledger.close()
-  }
-}
-
-/** The cluster as the allocator sees it, with one pod that need not exist. */
-class DryWorld extends ClusterWorld {
-  pod: Pod | undefined
-
-  override readPod(namespace: string, name: string, signal: AbortSignal): Promise<Pod | undefined> {
-    const { metadata } = this.pod ?? {}
-    const isAsked = metadata?.namespace === namespace && metadata.name === name
-    return isAsked ? Promise.resolve(this.pod) : super.readPod(namespace, name, signal)
-  }
-}
-
-async function copyBlocks(api: KubeApi, signal: AbortSignal): Promise<MemoryBlockStore> {
-  let store = new MemoryBlockStore()
-  const seen = new Set<string>()
-  const copying: Promise<unknown>[] = []
-  const keep = (block: SpiderIpBlock): SpiderIpBlock => {
-    const { name } = block.metadata
-    // The list began again, as a version expired: what was copied is of another one.
-    if (seen.has(name)) {
-      seen.clear()
-      store = new MemoryBlockStore()
-    }
-    seen.add(name)
-    if (isBlock(block)) copying.push(store.create(block, signal))
-    return { metadata: { name }, spec: { cidr: '', term: 0 } }
-  }
-  await api.listAll<SpiderIpBlock>(resources.ipBlock, { limit: page, keep }, signal)
-  await Promise.all(copying)
-  return store
-}
-
-function isBlock(block: SpiderIpBlock): boolean {
-  try {
-    parseBlock(block)
-    return true
-  } catch (error) {
-    if (error instanceof OperationError) return false
-    throw error
   }
 }
 
