@@ -59,9 +59,11 @@ export class AddressRefusedError extends OperationError {
 export class MacTakenError extends OperationError {
   override readonly code = 'MAC_TAKEN'
   override readonly retry = 'after-change'
-  constructor(mac: string, nic: string, holder: { readonly pod: string; readonly nic: string }) {
+  /** @param holder absent: one that who asks is not to be told of */
+  constructor(mac: string, nic: string, holder?: { readonly pod: string; readonly nic: string }) {
+    const who = holder === undefined ? 'a pod of another namespace' : `NIC ${holder.nic} of pod ${holder.pod}`
     super(
-      `failed to give MAC address ${mac} to NIC ${nic}: it is held by NIC ${holder.nic} of pod ${holder.pod}`,
+      `failed to give MAC address ${mac} to NIC ${nic}: it is held by ${who}`,
       'Ask for another MAC address, or free it where it is held',
     )
   }

@@ -29,8 +29,7 @@ export class MacClaims {
       const other = holders.find((one) => !isSameNic(one, address))
       if (other !== undefined) {
         release()
-        const { nic } = other.entry
-        throw new MacTakenError(mac, address.entry.nic, { nic, pod: holderOf(other.entry).pod })
+        throw new MacTakenError(mac, address.entry.nic, holderFor(address, other))
       }
       claimed.add(mac)
       this.#coming.set(mac, address)
@@ -38,6 +37,14 @@ export class MacClaims {
     return { [Symbol.dispose]: release }
   }
 }
+
+/** Who has it, for one who may be told: others of its namespace. */
+function holderFor(asker: OwnedAddress, { entry }: OwnedAddress): { pod: string; nic: string } | undefined {
+  const { pod } = holderOf(entry)
+  return namespaceOf(pod) === namespaceOf(holderOf(asker.entry).pod) ? { pod, nic: entry.nic } : undefined
+}
+
+const namespaceOf = (pod: string): string => pod.slice(0, pod.indexOf('/') + 1)
 
 /** Both families of one NIC have its one MAC address. */
 function isSameNic({ entry: a }: OwnedAddress, { entry: b }: OwnedAddress): boolean {

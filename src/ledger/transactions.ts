@@ -1,4 +1,4 @@
-import type { BlockEntry, EntryGrant } from '../api/index.ts'
+import { type BlockEntry, type EntryGrant, holderOf } from '../api/index.ts'
 import type { Clock, Random } from '../base/index.ts'
 import type { AddAnswer, AddCall, AddPlan, NewGrant } from './add-call.ts'
 import type { Book } from './blocks/book.ts'
@@ -185,7 +185,8 @@ export class Transactions {
     const existing = owned.filter(({ entry }) => call.mayTake?.(entry) ?? entry.pod === call.pod)
     const plan = call.plan(existing)
     const kept = existing.filter(({ ip }) => !plan.drop.includes(ip))
-    const chosen = chooseAddresses(plan.wants, call.reserved, views, book)
+    const [namespace = ''] = holderOf(call).pod.split('/')
+    const chosen = chooseAddresses(plan.wants, { reserved: call.reserved, views, book, namespace })
     let created: readonly OwnedAddress[] = []
     const done: OwnedAddress[] = []
     const macs = new DisposableStack()

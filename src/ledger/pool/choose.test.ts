@@ -18,12 +18,17 @@ const b = poolOf('b', { ips: ['10.6.1.8-10.6.1.20'] })
 const reserved = reservedOf([{ metadata: { name: 'r' }, spec: { ips: ['10.6.1.4'] } }])
 const wantOf = (ips: readonly string[], pools = [a, b]): Want => ({ nic: 'eth0', version: 4, pools, ips })
 
-function worldOf(): { book: Book; choose: (wants: readonly Want[]) => readonly string[] } {
+function worldOf(namespace = 'default'): {
+  book: Book
+  choose: (wants: readonly Want[]) => readonly string[]
+} {
   const book = new Book({ nowMs: () => 0 })
   const views = new PoolViews(book, { clock: { nowMs: () => 0 }, random: { next: () => 0.5 } })
   book.onFree = (ip, sinceMs) => views.noteFree(ip, sinceMs)
   const choose = (wants: readonly Want[]) =>
-    chooseAddresses(wants, reserved, views, book).map(({ ip, pool }) => `${ip} of ${pool.metadata.name}`)
+    chooseAddresses(wants, { reserved, views, book, namespace }).map(
+      ({ ip, pool }) => `${ip} of ${pool.metadata.name}`,
+    )
   return { book, choose }
 }
 function hold(book: Book, ip: string): void {
@@ -76,6 +81,45 @@ void test('a refusal says of each named address why it is not given, and takes n
   assert.throws(() => choose([wantOf(['10.6.1.9'], [a])]), /10\.6\.1\.9 is the gateway of IPPool a/)
   assert.deepEqual([...book.beingWritten()], ['10.6.1.3'], 'what others wants had is given back')
   assert.deepEqual(choose([any]), ['10.6.1.8 of b'])
+})
+
+void test('a holder is named inside its namespace alone, and not at all when the pools do not offer the address', () => {
+  const quarantine = {
+    since: 0,
+    until: 1000,
+    mac: '02:00:00:00:00:01',
+    pod: 'default/holder',
+    nic: 'eth0',
+    node: 'n',
+  }
+  const told = (namespace: string, ip: string): string => {
+    const { book, choose } = worldOf(namespace)
+    for (const held of ['10.6.1.1', '10.6.2.1', '10.6.1.5']) hold(book, held)
+    for (const kept of ['10.6.1.2', '10.6.2.2']) book.setQuarantine(book.blockOfIp(kept), kept, quarantine)
+    try {
+      choose([wantOf([ip])])
+    } catch (error) {
+      assert(error instanceof AddressRefusedError)
+      return error.message.slice(error.message.indexOf('eth0: ') + 6)
+    }
+    return 'given'
+  }
+  assert.equal(told('default', '10.6.1.1'), '10.6.1.1 is held by pod default/holder (uid u1, NIC net1)')
+  for (const namespace of ['evil', 'def', ''])
+    assert.equal(told(namespace, '10.6.1.1'), '10.6.1.1 is held by a pod of another namespace')
+  assert.match(
+    told('default', '10.6.1.2'),
+    /MAC 02:00:00:00:00:01 answered for it at .*, when pod default\/holder had it/,
+  )
+  assert.match(
+    told('evil', '10.6.1.2'),
+    /: somebody answered for it at .*, when a pod of another namespace had it/,
+  )
+  for (const namespace of ['default', 'evil']) {
+    for (const ip of ['10.6.2.1', '10.6.2.2', '10.6.2.3'])
+      assert.equal(told(namespace, ip), `${ip} is in none of the eligible IPPools [a, b]`)
+    assert.equal(told(namespace, '10.6.1.5'), '10.6.1.5 is excluded by IPPool a')
+  }
 })
 
 void test('a NIC that takes any address leaves the named one to the NIC that names it', () => {

@@ -17,10 +17,13 @@ export interface Chosen {
   readonly sinceMs?: number
 }
 
-interface ChoosePorts {
+/** What addresses are chosen from, and for whom. */
+export interface ChoosePorts {
   readonly reserved: Reserved
   readonly views: PoolViews
   readonly book: Book
+  /** Of who asks: holders in other namespaces are not named to it. */
+  readonly namespace: string
 }
 
 /**
@@ -28,18 +31,14 @@ interface ChoosePorts {
  * @throws {PoolFullError} when a want finds all its pools full
  * @throws {AddressRefusedError} when a want may have none of the addresses that it names
  */
-export function chooseAddresses(
-  wants: readonly Want[],
-  reserved: Reserved,
-  views: PoolViews,
-  book: Book,
-): readonly Chosen[] {
+export function chooseAddresses(wants: readonly Want[], ports: ChoosePorts): readonly Chosen[] {
+  const { book } = ports
   const chosen = new Map<Want, Chosen>()
   // Those that name their address first: one that takes any must not take it from them.
   const inOrder = [...wants].sort((a, b) => Number(b.ips !== undefined) - Number(a.ips !== undefined))
   try {
     for (const want of inOrder) {
-      const one = chooseOne(want, { reserved, views, book })
+      const one = chooseOne(want, ports)
       book.reserve(one.ip)
       chosen.set(want, one)
     }
@@ -73,7 +72,8 @@ function chooseAny(want: Want, { reserved, views, book }: ChoosePorts): Chosen {
 }
 
 /** The first of the named addresses that is free and that one of the pools offers, from the first pool that does. */
-function chooseNamed(want: Want, ips: readonly string[], { reserved, views, book }: ChoosePorts): Chosen {
+function chooseNamed(want: Want, ips: readonly string[], ports: ChoosePorts): Chosen {
+  const { reserved, views, book, namespace } = ports
   const reasons: string[] = []
   for (const text of ips) {
     const address = parseIp(text, { field: 'requested address' })
@@ -82,7 +82,8 @@ function chooseNamed(want: Want, ips: readonly string[], { reserved, views, book
       const sinceMs = book.releasedAt(text)
       return { want, pool, ip: text, ...(sinceMs === undefined ? {} : { sinceMs }) }
     }
-    reasons.push(`${text} ${refusalOf(text, want, { reserved, book, isOffered: pool !== undefined })}`)
+    const facts = { reserved, book, namespace, isOffered: pool !== undefined }
+    reasons.push(`${text} ${refusalOf(text, want, facts)}`)
   }
   throw new AddressRefusedError(want, reasons)
 }

@@ -8,41 +8,60 @@ import type { Want } from './want.ts'
 interface Facts {
   readonly reserved: Reserved
   readonly book: Book
+  /** Of who asks. */
+  readonly namespace: string
   /** One of the want's pools offers the address. */
   readonly isOffered: boolean
 }
 
 /**
- * Why a named address is not given, as the rest of a sentence that begins with the address. Who holds it comes first: that
- * is what the reader looks for, whatever else would be in the way.
+ * Why a named address is not given, as the rest of a sentence that begins with the address. Who asks may be anybody who makes
+ * pods: of addresses that its pools do not offer it learns nothing but that, and a holder is named inside its own namespace alone.
  */
-export function refusalOf(ip: string, want: Want, { reserved, book, isOffered }: Facts): string {
+export function refusalOf(ip: string, want: Want, facts: Facts): string {
+  return facts.isOffered ? takenText(ip, facts) : notOfferedText(ip, want, facts)
+}
+
+function takenText(ip: string, { book, namespace }: Facts): string {
   const entry = book.entry(ip)
   if (entry !== undefined) {
     const { pod, podUid } = holderOf(entry)
-    return entry.pod === ''
-      ? `is reserved by claim ${pod} (uid ${podUid})`
-      : `is held by pod ${pod} (uid ${podUid}, NIC ${entry.nic})`
+    const kind = entry.pod === '' ? 'reserved by' : 'held by'
+    const party = entry.pod === '' ? 'claim' : 'pod'
+    if (!isOfNamespace(pod, namespace)) return `is ${kind} a ${party} of another namespace`
+    const nic = entry.pod === '' ? '' : `, NIC ${entry.nic}`
+    return `is ${kind} ${party} ${pod} (uid ${podUid}${nic})`
   }
   const quarantine = book.quarantineOf(ip)
-  if (quarantine !== undefined) return quarantineText(quarantine)
-  if (isOffered)
-    return book.isUnreadable(ip) ? 'is taken, its record cannot be read' : 'is being given to another'
+  if (quarantine !== undefined) return quarantineText(quarantine, namespace)
+  return book.isUnreadable(ip) ? 'is taken, its record cannot be read' : 'is being given to another'
+}
+
+function notOfferedText(ip: string, want: Want, { reserved }: Facts): string {
   const address = parseIp(ip)
   if (address.version !== want.version) return `is no IPv${want.version} address`
-  if (reserved[address.version].has(address)) return 'is reserved by a SpiderReservedIP'
-  const names = want.pools.map(({ metadata }) => metadata.name)
   const excluding = want.pools.find((pool) => excludes(pool, ip))
   if (excluding !== undefined) return `is excluded by IPPool ${excluding.metadata.name}`
   const gateway = want.pools.find(({ spec }) => tryParseIp(spec.gateway ?? '')?.value === address.value)
   if (gateway !== undefined) return `is the gateway of IPPool ${gateway.metadata.name}`
+  // What is reserved elsewhere is not this pod's to know.
+  if (reserved[address.version].has(address) && want.pools.some((pool) => hasInTotal(pool, ip)))
+    return 'is reserved by a SpiderReservedIP'
+  const names = want.pools.map(({ metadata }) => metadata.name)
   return `is in none of the eligible IPPools [${names.join(', ')}]`
 }
 
-function quarantineText({ mac, pod, since, until }: Quarantine): string {
+function quarantineText({ mac, pod, since, until }: Quarantine, namespace: string): string {
   const time = (ms: number) => new Date(ms).toISOString()
-  const party = mac === undefined ? 'somebody' : `MAC ${mac}`
-  return `is quarantined until ${time(until)}: ${party} answered for it at ${time(since)}, when pod ${pod} had it`
+  const isOwn = isOfNamespace(pod, namespace)
+  const party = mac === undefined || !isOwn ? 'somebody' : `MAC ${mac}`
+  const holder = isOwn ? `pod ${pod}` : 'a pod of another namespace'
+  return `is quarantined until ${time(until)}: ${party} answered for it at ${time(since)}, when ${holder} had it`
+}
+
+/** @param holder `namespace/name` */
+function isOfNamespace(holder: string, namespace: string): boolean {
+  return namespace !== '' && holder.startsWith(`${namespace}/`)
 }
 
 /** True when spec.ips has the address, and spec.excludeIPs takes it out. */
@@ -51,6 +70,15 @@ function excludes(pool: SpiderIpPool, ip: string): boolean {
   try {
     const ranges = parseRanges(pool.spec.ips ?? [], address.version)
     return ranges.has(address) && !totalSetOf(pool).has(address)
+  } catch (error) {
+    if (error instanceof InvalidInputError) return false
+    throw error
+  }
+}
+
+function hasInTotal(pool: SpiderIpPool, ip: string): boolean {
+  try {
+    return totalSetOf(pool).has(parseIp(ip))
   } catch (error) {
     if (error instanceof InvalidInputError) return false
     throw error
