@@ -66,7 +66,10 @@ function whyBlocked(
   if (state === 'alive')
     return {
       why: `pod ${entry.pod} is alive and uses ${ip}`,
-      remedy: 'delete the pod: that frees the address',
+      remedy:
+        entry.owner.kind === 'sticky' && workload !== 'gone'
+          ? `delete or scale down ${ownerText(entry)}, which keeps the address also without the pod`
+          : 'delete the pod: that frees the address',
     }
   if (entry.owner.kind === 'sticky' && workload !== 'gone')
     return {

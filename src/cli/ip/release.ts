@@ -4,6 +4,7 @@ import {
   type BlockOwner,
   type KubeObject,
   type Node,
+  type Pod,
   type Resource,
   resources,
   type SpiderIpBlock,
@@ -102,7 +103,7 @@ async function gather(
   }
   return {
     ...recorded,
-    pod: await readPodOf(entry, api, signal),
+    pod: await (isOfMachine(entry) ? readMachinePod : readPodOf)(entry, api, signal),
     workload: await workloadOf(entry, api, signal),
     deadNodes: await deadNodesOf(entry, api, signal),
     siblings: await siblingsOf(entry, api, signal),
@@ -115,6 +116,7 @@ async function workloadOf(
   signal: AbortSignal,
 ): Promise<ReleaseFacts['workload']> {
   if (owner.kind === 'pod') return 'unknown'
+  if (owner.group === virtualMachineGroup) return machineOf(owner.uid, pod, api, signal)
   const resource = resourceOf(owner)
   if (resource === undefined) return 'unknown'
   // A claim has its namespace in its name: it may own addresses that no pod uses.
@@ -123,6 +125,41 @@ async function workloadOf(
     : [pod.split('/')[0], owner.name]
   const found = await api.get<KubeObject>(resource, { namespace, name }, signal)
   return found?.metadata.uid === owner.uid ? 'exists' : 'gone'
+}
+
+/** Group of virtual machines (KubeVirt): their entries bear the name of the machine, which its instance has too. */
+const virtualMachineGroup = 'kubevirt.io'
+
+function isOfMachine({ owner }: BlockEntry): boolean {
+  return owner.kind === 'sticky' && owner.group === virtualMachineGroup
+}
+
+/** Another allocator's record has no uid: then a machine or an instance of that name has the address. */
+async function machineOf(
+  uid: string,
+  pod: string,
+  api: KubeApi,
+  signal: AbortSignal,
+): Promise<ReleaseFacts['workload']> {
+  const [namespace = '', name = ''] = pod.split('/')
+  for (const resource of [resources.virtualMachineInstance, resources.virtualMachine]) {
+    const found = await api.get<KubeObject>(resource, { namespace, name }, signal)
+    const uids = [found?.metadata.uid, ...(found?.metadata.ownerReferences ?? []).map((one) => one.uid)]
+    if (found !== undefined && (uid === '' || uids.includes(uid))) return 'exists'
+  }
+  return 'gone'
+}
+
+/** The pod of a machine has a name of its own: it is found by its uid. */
+async function readMachinePod(
+  entry: BlockEntry,
+  api: KubeApi,
+  signal: AbortSignal,
+): Promise<Pod | undefined> {
+  const [namespace = ''] = entry.pod.split('/')
+  const uids = new Set([entry.podUid, ...attachmentsOf(entry).map(({ podUid }) => podUid)])
+  const { items } = await api.listAll<Pod>(resources.pod, { namespace, limit: page }, signal)
+  return items.find(({ metadata }) => uids.has(metadata.uid ?? ''))
 }
 
 function resourceOf(owner: Extract<BlockOwner, { readonly kind: 'sticky' }>): Resource | undefined {
