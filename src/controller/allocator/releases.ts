@@ -1,6 +1,6 @@
 import { formatIp, tryParseIp } from '../../address/index.ts'
 import { type CheckRequest, claimOfOwner, isAlive, type ReleaseRequest } from '../../api/index.ts'
-import { attachmentsOf, isUsedBy, type OwnedAddress, type SandboxNic } from '../../ledger/index.ts'
+import { attachmentsOf, isUsedBy, type OwnedAddress, ownerKey, type SandboxNic } from '../../ledger/index.ts'
 import { CallerRefusedError } from '../../rpc/index.ts'
 import { NotRecordedError } from './errors.ts'
 import { isReplicaValid } from './owner.ts'
@@ -14,6 +14,13 @@ interface Outlook {
   readonly isOver: boolean
   /** Why the addresses may be freed; none when their owner keeps them. */
   readonly why?: string
+}
+
+/** Addresses of a sandbox that one owner has, and what becomes of them. */
+interface Judged {
+  readonly share: readonly OwnedAddress[]
+  readonly first: OwnedAddress
+  readonly outlook: Outlook
 }
 
 /** What becomes of addresses when their sandbox ends, and whether they are recorded for it. */
@@ -35,26 +42,29 @@ export class Releases {
       logger.info('addition undone', { containerId, ifName, node, freed })
       return
     }
-    const first = held[0]
-    if (first === undefined) return
-    const { why, isOver } = await this.#outlookOf(first, { node, containerId }, signal)
-    const freed = why === undefined ? [] : await ledger.free(this.#withUnattached(held), signal)
+    // A claim may own one of two addresses, and a workload the other: what becomes of one says nothing of the other.
+    const judged: Judged[] = []
+    for (const share of Map.groupBy(held, ({ entry }) => ownerKey(entry.owner)).values()) {
+      const [first] = share
+      if (first === undefined) continue
+      judged.push({ share, first, outlook: await this.#outlookOf(first, { node, containerId }, signal) })
+    }
+    const due = judged.filter(({ outlook }) => outlook.why !== undefined)
+    const freed: string[] = []
+    for (const { share } of due) freed.push(...(await ledger.free(this.#withUnattached(share), signal)))
     // Not freed: the pod lives on, or something changed meanwhile. The sandbox is gone either way.
     if (held.some(({ ip }) => !freed.includes(ip))) await ledger.detach(sandbox, signal)
-    // While the pod lives, nobody knows whether the DEL is that of the sandbox that uses what was adopted, or of an older one.
-    const matched = held.filter(({ ip, entry }) => entry.adopted !== undefined && !freed.includes(ip))
-    if (isOver) await ledger.match(matched, signal)
-    if (isOver && why === undefined) await this.#vacate(held, signal)
-    const { pod, podUid } = first.entry
-    logger.info('sandbox released', {
-      pod,
-      uid: podUid,
-      node,
-      containerId,
-      ifName,
-      freed,
-      why: why ?? 'kept',
-    })
+    for (const { share, first, outlook } of judged) {
+      const { isOver, why } = outlook
+      // While the pod lives, nobody knows whether the DEL is that of the sandbox that uses what was adopted, or of an older one.
+      const matched = share.filter(({ ip, entry }) => entry.adopted !== undefined && !freed.includes(ip))
+      if (isOver) await ledger.match(matched, signal)
+      if (isOver && why === undefined) await this.#vacate(share, signal)
+      const { pod, podUid } = first.entry
+      const of = { pod, uid: podUid, node, containerId, ifName }
+      const ofShare = freed.filter((ip) => share.some((one) => one.ip === ip))
+      logger.info('sandbox released', { ...of, freed: ofShare, why: why ?? 'kept' })
+    }
   }
 
   /** What a claim keeps has no pod any more when that is over and all its sandboxes are. */

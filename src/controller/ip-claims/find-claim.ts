@@ -10,8 +10,9 @@ import {
   type TopOwner,
 } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
-import type { Ledger } from '../../ledger/index.ts'
+import { attachmentsOf, type Ledger } from '../../ledger/index.ts'
 import type { PodNetworks } from '../../network/index.ts'
+import { recordKeysOf } from '../allocator/sticky/machine.ts'
 import type { AllocatorWorld } from '../allocator/world.ts'
 import { isAmong, provenOwners } from './proven-owners.ts'
 
@@ -59,7 +60,12 @@ export async function findClaims(
     // A pod's addresses do not change in its life, whatever becomes of its annotations.
     const claim = claimOfOwner(entry.owner)
     if (claim !== undefined) byNic.set(entry.nic, { kind: 'held', claim })
-    if (claim !== undefined || entry.owner.kind === 'pod') settled.add(entry.nic)
+    settled.add(entry.nic)
+  }
+  // What a virtual machine has is recorded by its name; its pods are those of the attachments.
+  for (const key of recordKeysOf(pod)) {
+    for (const { entry } of ledger.ofPod(key))
+      if (attachmentsOf(entry).some(({ podUid }) => podUid === uid && uid !== '')) settled.add(entry.nic)
   }
   const text = annotations[annotationKeys.ipClaim]
   const named = text === undefined ? [] : parseIpClaim(text)

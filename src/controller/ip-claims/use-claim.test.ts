@@ -223,3 +223,46 @@ void test('an undo of the first use of an IPAMClaim frees what it took', async (
   await made.allocator.release('node1', undo, never)
   assert.equal(made.ledger.entry('10.6.0.1'), undefined)
 })
+
+void test('a replica keeps what it got at its start when a claim for its workload comes, and DEL frees what is its own alone', async () => {
+  const made = await kit()
+  const { world, allocator, ledger } = made
+  world.workloads.set('default/web', { metadata: { name: 'web', uid: 'S' }, spec: { replicas: 1 } })
+  const owner = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web', uid: 'S', controller: true }
+  world.addPod('web-0', 'u', { ownerReferences: [owner] })
+  const before = await ipsOf(made, 'web-0')
+  const workload = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web' }
+  const claimed = await addClaim(made, 'db', { workload })
+  assert.deepEqual(await ipsOf(made, 'web-0'), before)
+
+  // One sandbox with an address of each owner, as a release before this one left it; then the StatefulSet goes.
+  const uses = [{ containerId: 'c-web-0', node: 'node1', active: true as const }]
+  const held = ledger.entry(claimed)
+  assert.ok(held !== undefined)
+  await ledger.add(
+    {
+      ...{
+        owner: held.owner,
+        pod: 'default/web-0',
+        podUid: 'u',
+        node: 'node1',
+        containerId: 'c-web-0',
+        nic: 'eth0',
+      },
+      reserved: reservedOf([]),
+      mayTake: () => true,
+      plan: () => ({ drop: [], wants: [], named: [claimed] }),
+      grant: () => ({ prefixBits: 16 }),
+    },
+    never,
+  )
+  assert.deepEqual(ledger.entry(claimed)?.attachments, uses)
+  world.workloads.delete('default/web')
+  world.remove('web-0')
+  world.workloads.set('default/db', { metadata: { name: 'db', uid: 'uid-db' } })
+  await allocator.release('node1', { containerId: 'c-web-0', ifName: 'eth0', reason: 'detach' }, never)
+  assert.deepEqual(
+    [...ledger.all()].map(({ ip, entry }) => [ip, entry.pod]),
+    [[claimed, '']],
+  )
+})
