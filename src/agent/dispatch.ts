@@ -33,11 +33,16 @@ const limits: Readonly<Record<PluginName, { readonly atOnce: number; readonly wa
 /** Gives plugin calls to their plugins and puts what comes back into an answer. It never rejects. */
 export class Dispatcher {
   readonly #targets: DispatchTargets
-  readonly #gates: ReadonlyMap<string, Gate>
+  readonly #gates: ReadonlyMap<string, { readonly deletions: Gate; readonly others: Gate }>
 
   constructor(targets: DispatchTargets) {
     this.#targets = targets
-    this.#gates = new Map(pluginNames.map((name) => [name, new Gate(name, limits[name])]))
+    // What goes has places of its own: it must not wait for what cannot come yet.
+    this.#gates = new Map(
+      pluginNames.map((name) => {
+        return [name, { deletions: new Gate(name, limits[name]), others: new Gate(name, limits[name]) }]
+      }),
+    )
   }
 
   async answer(request: PluginRequest, signal: AbortSignal): Promise<PluginAnswer> {
@@ -60,8 +65,8 @@ export class Dispatcher {
   }
 
   async #run(request: PluginRequest, signal: AbortSignal): Promise<string> {
-    const gate = this.#gates.get(request.plugin)
-    if (gate === undefined)
+    const gates = this.#gates.get(request.plugin)
+    if (gates === undefined)
       throw new CniError({
         cniCode: cniCodes.unsupportedField,
         slug: 'unknown-plugin',
@@ -73,8 +78,11 @@ export class Dispatcher {
     // Readiness is asked for often, and within 2 s: it does not queue.
     if (parsed.command === 'STATUS') return this.#call(request.plugin, parsed, signal)
     // DEL goes on when its caller is gone: the pipe has spooled it by then, and a doubled DEL is harmless.
-    const until = parsed.command === 'DEL' ? new AbortController().signal : signal
-    return gate.run(until, () => this.#call(request.plugin, parsed, until))
+    const isDeletion = parsed.command === 'DEL'
+    const until = isDeletion ? new AbortController().signal : signal
+    return (isDeletion ? gates.deletions : gates.others).run(until, () =>
+      this.#call(request.plugin, parsed, until),
+    )
   }
 
   async #call(plugin: string, request: CniRequest, signal: AbortSignal): Promise<string> {

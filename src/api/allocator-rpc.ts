@@ -112,4 +112,6 @@ export interface RpcFailure {
   readonly code: number
   readonly msg: string
   readonly details: string
+  /** It waits for what only time or people bring: whoever asks again soon gets the same answer. */
+  readonly isWaiting?: true
 }

@@ -138,7 +138,8 @@ class Client implements AllocatorClient {
   }
 
   async #callUntilDone<T>(call: Call<T>, signal: AbortSignal): Promise<T> {
-    const endMs = performance.now() + call.budgetMs
+    const startedMs = performance.now()
+    let endMs = startedMs + call.budgetMs
     const backoff = new Backoff({ firstMs: 50, capMs: 2000 }, this.#random)
     let hops = 0
     let told: RpcFailure | undefined
@@ -147,6 +148,7 @@ class Client implements AllocatorClient {
       const outcome = await this.#try(call, { target, leftMs: endMs - performance.now() }, signal)
       if (outcome.kind === 'done') return outcome.body as T
       if (outcome.kind === 'refused') throw new AllocatorError(outcome.failure)
+      if (outcome.failure.isWaiting) endMs = Math.min(endMs, startedMs + waitingMs)
       if (outcome.isCut !== true || told === undefined) told = outcome.failure
       const failure = told
       if (outcome.leader !== undefined && hops < maxHopsInARow) {
@@ -241,6 +243,9 @@ interface Call<T> {
   readonly body: (leftMs: number) => unknown
   readonly parse: (body: unknown) => T
 }
+
+/** The runtime comes again by itself, and until then others of the node have the place of the call. */
+const waitingMs = 2000
 
 const plain = { budgetMs: otherBudgetMs, parse: () => undefined }
 

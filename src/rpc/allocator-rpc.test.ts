@@ -136,6 +136,30 @@ void test('every call reaches its handler with the node of the token, and the an
   client.close()
 })
 
+void test('what waits for people is asked for again for 2 s, not for the whole budget', async () => {
+  const failure = {
+    code: 11,
+    msg: 'the claim is Pending',
+    details: 'ip-claim-pending: nothing',
+    isWaiting: true,
+  } as const
+  let calls = 0
+  const server = await serve(
+    {
+      allocate: () => {
+        calls++
+        return Promise.reject(new CallerRefusedError('pending', 'it is pending', 'wait'))
+      },
+    },
+    { toFailure: () => failure },
+  )
+  const client = clientOf([server])
+  const call = client.allocate({ ...request, budgetMs: 60_000 }, AbortSignal.timeout(20_000))
+  await assert.rejects(call, { message: /the claim is Pending/ })
+  assert.ok(calls > 1)
+  client.close()
+})
+
 void test('a refusal of the allocator arrives as it is, after one try', async () => {
   let calls = 0
   const server = await serve({

@@ -140,6 +140,7 @@ export function parseFailure(body: unknown): RpcFailure | undefined {
       code: fields.integer('code', 1, 9999),
       msg: fields.text('msg', { ...textRules.any, fits: () => true }),
       details: fields.text('details', { ...textRules.any, fits: () => true }),
+      ...(fields.has('isWaiting') && fields.flag('isWaiting') ? { isWaiting: true } : {}),
     }
   } catch (error) {
     if (error instanceof InvalidInputError) return undefined

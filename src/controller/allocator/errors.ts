@@ -26,17 +26,22 @@ export class OvertakenError extends OperationError {
 }
 
 // CNI error codes (spec/cni.md §4) and the stable first word of `details`.
-const failures: Readonly<Record<string, { readonly code: number; readonly prefix: string }>> = {
+interface FailureKind {
+  readonly code: number
+  readonly prefix: string
+  readonly isWaiting?: true
+}
+const failures: Readonly<Record<string, FailureKind>> = {
   POOL_FULL: { code: 100, prefix: 'pool-exhausted' },
   STICKY_FAIL: { code: 101, prefix: 'sticky-address' },
-  STICKY_WAIT: { code: 11, prefix: 'sticky-address' },
-  MACHINE_IN_USE: { code: 11, prefix: 'in-use' },
+  STICKY_WAIT: { code: 11, prefix: 'sticky-address', isWaiting: true },
+  MACHINE_IN_USE: { code: 11, prefix: 'in-use', isWaiting: true },
   NO_POOL: { code: 101, prefix: 'no-candidate-pool' },
   ADDRESS_REFUSED: { code: 102, prefix: 'address-refused' },
   MAC_TAKEN: { code: 102, prefix: 'mac-taken' },
   NOT_RECORDED: { code: 102, prefix: 'address-not-recorded' },
   CLAIM_REFUSED: { code: 102, prefix: 'ip-claim' },
-  CLAIM_PENDING: { code: 11, prefix: 'ip-claim-pending' },
+  CLAIM_PENDING: { code: 11, prefix: 'ip-claim-pending', isWaiting: true },
   POD_IDENTITY: { code: 105, prefix: 'pod-identity' },
   CALLER_REFUSED: { code: 105, prefix: 'pod-identity' },
   INVALID_INPUT: { code: 7, prefix: 'wrong-input' },
@@ -60,6 +65,8 @@ export function toRpcFailure(thrown: unknown): RpcFailure {
   }
   if (!(error instanceof OperationError))
     return { code: 999, msg: error.message, details: 'internal: see the log' }
-  const { code, prefix } = failures[error.code] ?? { code: 999, prefix: error.code.toLowerCase() }
-  return { code, msg: error.message, details: `${prefix}: ${error.hint} (reason: ${error.reasonCode})` }
+  const known: FailureKind = failures[error.code] ?? { code: 999, prefix: error.code.toLowerCase() }
+  const { code, prefix, isWaiting } = known
+  const details = `${prefix}: ${error.hint} (reason: ${error.reasonCode})`
+  return { code, msg: error.message, details, ...(isWaiting === undefined ? {} : { isWaiting }) }
 }
