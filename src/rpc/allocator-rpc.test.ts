@@ -148,7 +148,7 @@ void test('what waits for people is asked for again for 2 s, not for the whole b
     {
       allocate: () => {
         calls++
-        return Promise.reject(new CallerRefusedError('pending', 'it is pending', 'wait'))
+        return Promise.reject(new CallerRefusedError('no-token', 'it is pending', 'wait'))
       },
     },
     { toFailure: () => failure },
