@@ -36,20 +36,16 @@ export class PoolFullError extends OperationError {
   }
 }
 
-const maxReasons = 20 // of the addresses that a pod names, so that an Event has room for them
-const listed = (reasons: readonly string[]): string => {
-  const left = reasons.length - maxReasons
-  return reasons.slice(0, maxReasons).join('; ') + (left > 0 ? `; and ${left} more` : '')
-}
-
-/** The pod asked for addresses, and may have none of them. Says of each why not. */
+/** The pod asked for addresses, and may have none of them. Says of the first ones why not. */
 export class AddressRefusedError extends OperationError {
   override readonly code = 'ADDRESS_REFUSED'
   override readonly retry = 'after-change'
-  constructor(request: { version: number; nic: string }, reasons: readonly string[]) {
+  /** @param left how many addresses there are beside those with a reason */
+  constructor(request: { version: number; nic: string }, reasons: readonly string[], left: number) {
     const { version, nic } = request
+    const listed = reasons.join('; ') + (left > 0 ? `; and ${left} more` : '')
     super(
-      `failed to allocate any of the IPv${version} addresses that were asked for to NIC ${nic}: ${listed(reasons)}`,
+      `failed to allocate any of the IPv${version} addresses that were asked for to NIC ${nic}: ${listed}`,
       'Ask for an address that is free, or free it where it is held',
     )
   }

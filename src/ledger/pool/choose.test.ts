@@ -122,6 +122,31 @@ void test('a holder is named inside its namespace alone, and not at all when the
   }
 })
 
+void test('a thousand addresses that no pool offers cost a few looks at the spec of each pool, and twenty reasons', () => {
+  const { choose } = worldOf()
+  let reads = 0
+  const spec = {
+    subnet: '10.6.0.0/16',
+    excludeIPs: ['10.6.3.1'],
+    get ips() {
+      reads++
+      return ['10.6.3.1-10.6.3.9']
+    },
+  }
+  const metered: SpiderIpPool = { metadata: { name: 'metered' }, spec }
+  const ips = Array.from({ length: 1000 }, (_, n) => `10.7.${n >> 8}.${n & 255}`)
+  assert.throws(
+    () => choose([wantOf(ips, [metered])]),
+    (error) => {
+      assert(error instanceof AddressRefusedError)
+      assert.equal(error.message.split('is in none of the eligible IPPools').length - 1, 20)
+      assert.match(error.message, /; and 980 more$/)
+      return true
+    },
+  )
+  assert(reads < 10, `spec.ips was read ${reads} times`)
+})
+
 void test('a NIC that takes any address leaves the named one to the NIC that names it', () => {
   const { choose } = worldOf()
   const any: Want = { nic: 'net1', version: 4, pools: [a] }

@@ -17,6 +17,8 @@ export interface Chosen {
   readonly sinceMs?: number
 }
 
+const reasonLimit = 20 // of the addresses that a pod names, so that an Event has room for them
+
 /** What addresses are chosen from, and for whom. */
 export interface ChoosePorts {
   readonly reserved: Reserved
@@ -74,18 +76,24 @@ function chooseAny(want: Want, { reserved, views, book }: ChoosePorts): Chosen {
 /** The first of the named addresses that is free and that one of the pools offers, from the first pool that does. */
 function chooseNamed(want: Want, ips: readonly string[], ports: ChoosePorts): Chosen {
   const { reserved, views, book, namespace } = ports
+  const sets = new Map<SpiderIpPool, IpSet | undefined>()
+  const offeredOf = (pool: SpiderIpPool): IpSet | undefined => {
+    if (!sets.has(pool)) sets.set(pool, offers(views, pool, reserved))
+    return sets.get(pool)
+  }
   const reasons: string[] = []
   for (const text of ips) {
     const address = parseIp(text, { field: 'requested address' })
-    const pool = want.pools.find((one) => offers(views, one, reserved)?.has(address) === true)
+    const pool = want.pools.find((one) => offeredOf(one)?.has(address) === true)
     if (pool !== undefined && book.isFree(text)) {
       const sinceMs = book.releasedAt(text)
       return { want, pool, ip: text, ...(sinceMs === undefined ? {} : { sinceMs }) }
     }
+    if (reasons.length >= reasonLimit) continue
     const facts = { reserved, book, namespace, isOffered: pool !== undefined }
     reasons.push(`${text} ${refusalOf(text, want, facts)}`)
   }
-  throw new AddressRefusedError(want, reasons)
+  throw new AddressRefusedError(want, reasons, ips.length - reasons.length)
 }
 
 /** undefined: the pool cannot be read. */

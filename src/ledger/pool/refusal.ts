@@ -1,8 +1,8 @@
-import { parseIp, parseRanges, tryParseIp } from '../../address/index.ts'
+import { IpSet, parseIp, parseRanges, tryParseIp } from '../../address/index.ts'
 import { holderOf, type Quarantine, type SpiderIpPool, totalSetOf } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import type { Book } from '../blocks/book.ts'
-import type { Reserved } from './offered.ts'
+import { type Reserved, versionOf } from './offered.ts'
 import type { Want } from './want.ts'
 
 interface Facts {
@@ -64,23 +64,41 @@ function isOfNamespace(holder: string, namespace: string): boolean {
   return namespace !== '' && holder.startsWith(`${namespace}/`)
 }
 
-/** True when spec.ips has the address, and spec.excludeIPs takes it out. */
-function excludes(pool: SpiderIpPool, ip: string): boolean {
-  const address = parseIp(ip)
+interface PoolSets {
+  /** spec.ips. */
+  readonly listed: IpSet
+  /** Without spec.excludeIPs. */
+  readonly total: IpSet
+}
+
+// A pool that changed is another object: each is parsed once, however many addresses are asked for.
+const known = new WeakMap<SpiderIpPool, PoolSets>()
+
+function setsOf(pool: SpiderIpPool): PoolSets {
+  let sets = known.get(pool)
+  if (sets === undefined) {
+    sets = parseSets(pool)
+    known.set(pool, sets)
+  }
+  return sets
+}
+
+/** Of a pool that cannot be read: nothing. */
+function parseSets(pool: SpiderIpPool): PoolSets {
+  const version = versionOf(pool)
   try {
-    const ranges = parseRanges(pool.spec.ips ?? [], address.version)
-    return ranges.has(address) && !totalSetOf(pool).has(address)
+    return { listed: parseRanges(pool.spec.ips ?? [], version), total: totalSetOf(pool) }
   } catch (error) {
-    if (error instanceof InvalidInputError) return false
-    throw error
+    if (!(error instanceof InvalidInputError)) throw error
+    return { listed: IpSet.empty(version), total: IpSet.empty(version) }
   }
 }
 
+/** True when spec.ips has the address, and spec.excludeIPs takes it out. */
+function excludes(pool: SpiderIpPool, ip: string): boolean {
+  return setsOf(pool).listed.has(parseIp(ip)) && !hasInTotal(pool, ip)
+}
+
 function hasInTotal(pool: SpiderIpPool, ip: string): boolean {
-  try {
-    return totalSetOf(pool).has(parseIp(ip))
-  } catch (error) {
-    if (error instanceof InvalidInputError) return false
-    throw error
-  }
+  return setsOf(pool).total.has(parseIp(ip))
 }
