@@ -55,6 +55,7 @@ export {
   parseSubnetChoice,
   parseSubnetsChoice,
   requireNicChoice,
+  unknownPoolKeys,
 } from './annotation/pool-choice.ts'
 export * from './core.ts'
 export { crdManifests } from './crd/crd-manifests.ts'

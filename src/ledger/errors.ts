@@ -16,6 +16,9 @@ export class NoPoolError extends OperationError {
   }
 }
 
+/** A claim may have none. */
+const toNic = (nic: string): string => (nic === '' ? '' : ` to NIC ${nic}`)
+
 /** Every candidate pool is full. Repeating the call does not help until an address is freed. */
 export class PoolFullError extends OperationError {
   override readonly code = 'POOL_FULL'
@@ -28,7 +31,7 @@ export class PoolFullError extends OperationError {
   ) {
     const { version, nic, pools } = request
     super(
-      `all IP addresses used out: failed to allocate any IPv${version} IP address to NIC ${nic} ` +
+      `all IP addresses used out: failed to allocate any IPv${version} IP address${toNic(nic)} ` +
         `from IPPools [${pools.join(', ')}]: ${reasons.join('; ')}`,
       'Add a range to spec.ips of one of the pools, add a pool, or look for idle owners of their addresses',
     )
@@ -40,13 +43,22 @@ export class PoolFullError extends OperationError {
 export class AddressRefusedError extends OperationError {
   override readonly code = 'ADDRESS_REFUSED'
   override readonly retry = 'after-change'
-  /** @param left how many addresses there are beside those with a reason */
-  constructor(request: { version: number; nic: string }, reasons: readonly string[], left: number) {
+  /**
+   * @param others how many addresses there are beside those with a reason; and whether somebody has one of all, who may give
+   *   it back
+   */
+  constructor(
+    request: { version: number; nic: string },
+    reasons: readonly string[],
+    others: { readonly left: number; readonly isHeld: boolean },
+  ) {
     const { version, nic } = request
-    const listed = reasons.join('; ') + (left > 0 ? `; and ${left} more` : '')
+    const listed = reasons.join('; ') + (others.left > 0 ? `; and ${others.left} more` : '')
     super(
-      `failed to allocate any of the IPv${version} addresses that were asked for to NIC ${nic}: ${listed}`,
-      'Ask for an address that is free, or free it where it is held',
+      `failed to allocate any of the IPv${version} addresses that were asked for${toNic(nic)}: ${listed}`,
+      others.isHeld
+        ? 'Ask for an address that is free, or free it where it is held'
+        : 'Ask for a free address that spec.ips of one of the pools has, and that is no gateway, excluded or reserved',
     )
   }
 }
@@ -59,7 +71,7 @@ export class MacTakenError extends OperationError {
   constructor(mac: string, nic: string, holder?: { readonly pod: string; readonly nic: string }) {
     const who = holder === undefined ? 'a pod of another namespace' : `NIC ${holder.nic} of pod ${holder.pod}`
     super(
-      `failed to give MAC address ${mac} to NIC ${nic}: it is held by ${who}`,
+      `failed to give MAC address ${mac}${toNic(nic)}: it is held by ${who}`,
       'Ask for another MAC address, or free it where it is held',
     )
   }

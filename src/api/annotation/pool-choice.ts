@@ -30,6 +30,7 @@ export interface NicPoolChoice extends PoolChoice {
 
 const poolsExample = '{"ipv4":["pool-a","pool-b*"],"ipv6":["pool-c"]}'
 const nicsExample = '[{"interface":"eth0","ipv4":["pool-a"]},{"interface":"net1","ipv4":["pool-b"]}]'
+const maxUnknownKeys = 5 // of those that a message names
 const subnetExample = '{"interface":"eth0","ipv4":["subnet-a"],"ipv6":["subnet-b"]}'
 
 /** Annotation `ipam.spidernet.io/ippool`. @throws {InvalidInputError} with the words of spec/ipam.md §4.2 */
@@ -69,6 +70,15 @@ export function requireNicChoice(
   if (found !== undefined || choices.every((choice) => choice.nic === undefined)) return found
   const source = podJson(annotationKeys.ippools, text, nicsExample)
   throw jsonError(source, `interface ${nic} must be specified`)
+}
+
+const poolKeys: readonly string[] = ['ipv4', 'ipv6', 'interface', 'cleangateway']
+
+/** The keys of annotations `ippool` and `ippools` that mean nothing and are passed over, each once, as they are spelled. */
+export function unknownPoolKeys(text: string): readonly string[] {
+  const items: readonly unknown[] = [readJson(podJson(annotationKeys.ippool, text, poolsExample))].flat()
+  const keys = items.flatMap((item) => Object.keys(Object(item)))
+  return [...new Set(keys)].filter((key) => !poolKeys.includes(key.toLowerCase())).slice(0, maxUnknownKeys)
 }
 
 /** Annotation `ipam.spidernet.io/subnet`: one NIC, eth0 when it names none. */

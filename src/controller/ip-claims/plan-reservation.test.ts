@@ -53,11 +53,32 @@ void test('addresses by name are of their family alone, unless pools of the othe
     { version: 4, pools: ['p4'], ips: ['10.6.0.9'] },
     { version: 6, pools: ['p6'] },
   ])
-  const noPool = plan(claim({ ips: ['FD00::09'], ippools: { ipv4: ['p4'] } }))
-  assert.deepEqual(noPool, [
-    { version: 4, pools: ['p4'] },
-    { version: 6, pools: [], ips: ['fd00::9'] },
-  ])
+})
+
+void test('what is wrong is told by the fields of the claim, without a NIC that it does not name', () => {
+  const messageOf = (spec: SpiderIpClaim['spec']): string => {
+    try {
+      return JSON.stringify(plan(claim(spec)))
+    } catch (error) {
+      assert(error instanceof NoPoolError)
+      return `${error.message}; ${error.hint}`
+    }
+  }
+  assert.equal(
+    messageOf({ ips: ['FD00::09'], ippools: { ipv4: ['p4'] } }),
+    'no IPPool available, spec.ippools.ipv6 names none for fd00::9; ' +
+      'Create another claim, with a pool of the address in spec.ippools.ipv6: that of this one cannot change',
+  )
+  assert.equal(
+    messageOf({ ippools: { ipv4: ['shopv4'] } }),
+    'no IPPool available, none of the IPv4 IPPools [shopv4] exists (named in spec.ippools of the claim); ' +
+      'Create one of them, or correct the names in spec.ippools of the claim',
+  )
+  assert.match(
+    messageOf({ ippools: { ipv4: ['shop*'] } }),
+    /, spec\.ippools of the claim gives no IPPool of a/,
+  )
+  assert.match(messageOf({ ippools: { ipv4: ['tenant'] } }), /, all IPv4 IPPools \[tenant\] filtered out: /)
 })
 
 void test('rules about namespaces hold, those about nodes, pods and networks wait for a pod', () => {

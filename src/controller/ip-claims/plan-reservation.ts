@@ -1,12 +1,6 @@
 import { formatIp, parseIp } from '../../address/index.ts'
-import {
-  annotationKeys,
-  type IpVersion,
-  type Namespace,
-  type SpiderIpClaim,
-  type SpiderIpPool,
-} from '../../api/index.ts'
-import { requirePools, type SelectionInput, selectPools, type Want } from '../../ledger/index.ts'
+import type { IpVersion, Namespace, SpiderIpClaim, SpiderIpPool } from '../../api/index.ts'
+import { NoPoolError, requirePools, type SelectionInput, selectPools, type Want } from '../../ledger/index.ts'
 import type { AllocatorWorld } from '../allocator/world.ts'
 
 /** What a reservation looks at beside the claim. */
@@ -42,12 +36,20 @@ export function planReservation(
     const ip = ips.get(version)
     const found = candidates.find((one) => one.version === version)
     if (found === undefined && ip === undefined) return []
-    // Without a pool of its family the address is refused with words of its own.
-    const pools = (found === undefined ? [] : requirePools(found)).map(
-      ({ metadata }) => world.pools.get(metadata.name) ?? [],
-    )
+    if (found === undefined) throw noPoolFor(ip ?? '', version, claim)
+    const pools = requirePools(found).map(({ metadata }) => world.pools.get(metadata.name) ?? [])
     return [{ nic, version, pools: pools.flat(), ...(ip === undefined ? {} : { ips: [ip] }) }]
   })
+}
+
+function noPoolFor(ip: string, version: IpVersion, { spec }: SpiderIpClaim): NoPoolError {
+  const field = `spec.ippools.ipv${version}`
+  const isNamed = spec.ippools !== undefined
+  const problem = isNamed
+    ? `${field} names none for ${ip}`
+    : `no IPv${version} pool is there by default for ${ip}`
+  const hint = `Create another claim, with a pool of the address in ${field}: that of this one cannot change`
+  return new NoPoolError('no-pool-of-family', problem, hint)
 }
 
 /** By family, in canonical text: what the claim had goes before what it asks for. */
@@ -66,14 +68,14 @@ function addressesOf({ spec, status }: SpiderIpClaim): ReadonlyMap<IpVersion, st
 function inputOf(claim: SpiderIpClaim, nic: string, world: ReservationWorld): SelectionInput {
   const { name, labels = {}, annotations = {} } = world.namespace.metadata
   const { ipv4 = [], ipv6 = [] } = claim.spec.ippools ?? {}
-  const isNamed = ipv4.length + ipv6.length > 0
   return {
     pod: {
       namespace: name,
       name: claim.metadata.name,
       labels: {},
-      annotations: isNamed ? { [annotationKeys.ippool]: JSON.stringify({ ipv4, ipv6 }) } : {},
+      annotations: {},
     },
+    claimPools: { ipv4, ipv6 },
     node: { name: '', labels: {} },
     namespace: { name, labels, annotations },
     request: { nic, defaultIpv4Pools: [], defaultIpv6Pools: [], cleanGateway: false },

@@ -75,9 +75,17 @@ void test('a refusal says of each named address why it is not given, and takes n
         'fd00::1 is no IPv4 address',
       ]
       assert.equal(error.message, words.join(''))
+      assert.match(error.hint, /or free it where it is held$/)
       return true
     },
   )
+  // Nobody can free what nobody has.
+  assert.throws(() => choose([wantOf(['10.6.1.4', '10.6.1.5', '10.6.1.99'])]), {
+    hint: 'Ask for a free address that spec.ips of one of the pools has, and that is no gateway, excluded or reserved',
+  })
+  assert.throws(() => choose([{ ...wantOf(['10.6.1.99']), nic: '' }]), {
+    message: /IPv4 addresses that were asked for: 10\.6\.1\.99 is in none/,
+  })
   assert.throws(() => choose([wantOf(['10.6.1.9'], [a])]), /10\.6\.1\.9 is the gateway of IPPool a/)
   assert.deepEqual([...book.beingWritten()], ['10.6.1.3'], 'what others wants had is given back')
   assert.deepEqual(choose([any]), ['10.6.1.8 of b'])

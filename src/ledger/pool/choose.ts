@@ -82,6 +82,7 @@ function chooseNamed(want: Want, ips: readonly string[], ports: ChoosePorts): Ch
     return sets.get(pool)
   }
   const reasons: string[] = []
+  let isHeld = false
   for (const text of ips) {
     const address = parseIp(text, { field: 'requested address' })
     const pool = want.pools.find((one) => offeredOf(one)?.has(address) === true)
@@ -89,11 +90,12 @@ function chooseNamed(want: Want, ips: readonly string[], ports: ChoosePorts): Ch
       const sinceMs = book.releasedAt(text)
       return { want, pool, ip: text, ...(sinceMs === undefined ? {} : { sinceMs }) }
     }
+    isHeld ||= pool !== undefined // of others the pod learns nothing but that they are not for it
     if (reasons.length >= reasonLimit) continue
     const facts = { reserved, book, namespace, isOffered: pool !== undefined }
     reasons.push(`${text} ${refusalOf(text, want, facts)}`)
   }
-  throw new AddressRefusedError(want, reasons, ips.length - reasons.length)
+  throw new AddressRefusedError(want, reasons, { left: ips.length - reasons.length, isHeld })
 }
 
 /** undefined: the pool cannot be read. */

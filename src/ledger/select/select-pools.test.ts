@@ -22,6 +22,16 @@ const names = (input: SelectionInput) =>
     pools.map(({ metadata }) => metadata.name).join(' '),
   ])
 
+void test('a key of ippool that means nothing is passed over, and named when no pool is left', () => {
+  const choose = (text: string) =>
+    names(inputOf([poolOf('a4')], withAnnotations({ 'ipam.spidernet.io/ippool': text })))
+  assert.deepEqual(choose('{"ipv4":["a4"],"note":"x"}'), [['eth0', 4, 'a4']])
+  const words =
+    /no IPPool of a family that is enabled: its keys are ipv4 and ipv6, and 'ip4' counts for nothing$/
+  assert.throws(() => choose('{"ip4":["a4"]}'), { message: words })
+  assert.throws(() => choose('{}'), { message: /no IPPool of a family that is enabled$/ })
+})
+
 void test('the first source that says anything wins, and nothing is merged', () => {
   const pools = ['a4', 'b4', 'ns4', 'cni4'].map((name) => poolOf(name))
   const all = [...pools, poolOf('d4', { default: true }), poolOf('d6', { default: true, ipVersion: 6 })]

@@ -64,7 +64,7 @@ export function requirePools({ nic, version, pools, verdicts }: Candidates): rea
   const [code = ''] = codes
   throw new NoPoolError(
     codes.size === 1 ? code : 'no-pool-fits',
-    `all IPv${version} IPPools [${names.join(', ')}] of ${nic} filtered out: [${reasons.join('; ')}]`,
+    `all IPv${version} IPPools [${names.join(', ')}]${nic === '' ? '' : ` of ${nic}`} filtered out: [${reasons.join('; ')}]`,
     'Change the pod, the pools or the place where they are named, so that one fits',
   )
 }

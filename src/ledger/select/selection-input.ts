@@ -27,6 +27,8 @@ export interface SelectionInput {
     /** The workload on top, read afresh; needed only when a pool is for one application. */
     readonly owner?: TopOwner
   }
+  /** Set for a claim, which has no pod and perhaps no NIC: its spec.ippools, in place of the pod's annotations. */
+  readonly claimPools?: { readonly ipv4: readonly string[]; readonly ipv6: readonly string[] }
   readonly node: { readonly name: string; readonly labels: Labels }
   readonly namespace: { readonly name: string; readonly labels: Labels; readonly annotations: Texts }
   readonly request: {

@@ -7,6 +7,7 @@ import {
   parseIppools,
   parseNamespacePools,
   requireNicChoice,
+  unknownPoolKeys,
   wildcardLimit,
 } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
@@ -36,6 +37,7 @@ interface Declared {
   readonly names: Readonly<Record<IpVersion, readonly string[]>>
 }
 
+const claimSource = 'spec.ippools of the claim'
 const nicLimit = 64 // items of ippools
 const nameLimit = 256 // entries of one list
 
@@ -56,11 +58,19 @@ export function findSources(input: SelectionInput): Sources {
     if (named.some((candidate) => candidate.nic === nic)) continue
     throw new NoPoolError(
       'no-pool-of-family',
-      `${source} gives NIC ${nic} no IPPool of a family that is enabled`,
+      `${source} gives ${nic === '' ? '' : `NIC ${nic} `}no IPPool of a family that is enabled${unknownKeys(source, input)}`,
       `Name an existing IPPool in ${source}, or remove it`,
     )
   }
   return { named, warnings }
+}
+
+/** Keys that are not known are passed over (spec/ipam.md §4.1): named when nothing is left, as one may be misspelled. */
+function unknownKeys(source: string, { pod }: SelectionInput): string {
+  const key = [annotationKeys.ippools, annotationKeys.ippool].find((one) => source.includes(`'${one}'`))
+  const unknown = unknownPoolKeys(pod.annotations[key ?? ''] ?? '{}')
+  if (unknown.length === 0) return ''
+  return `: its keys are ipv4 and ipv6, and ${unknown.map((one) => `'${one.slice(0, 60)}'`).join(', ')} counts for nothing`
 }
 
 function refuseSubnets({ pod }: SelectionInput): void {
@@ -85,6 +95,8 @@ function declaredPools(input: SelectionInput, warnings: string[]): readonly Decl
     refuseManyWildcards(source, [...ipv4, ...ipv6])
     return [{ nic, cleanGateway, source, names: { 4: ipv4, 6: ipv6 } }]
   }
+  const { ipv4: claim4 = [], ipv6: claim6 = [] } = input.claimPools ?? {}
+  if (claim4.length + claim6.length > 0) return one(claimSource, claim4, claim6)
   const ippool = pod.annotations[annotationKeys.ippool]
   if (ippool !== undefined) {
     const { ipv4, ipv6 } = parseIppool(ippool)
@@ -173,12 +185,12 @@ function namedPools(
   }
   throw new NoPoolError(
     'no-pool-exists',
-    `none of the IPv${version} IPPools [${entries.join(', ')}] of ${nic} exists (named in ${source})`,
+    `none of the IPv${version} IPPools [${entries.join(', ')}]${nic === '' ? '' : ` of ${nic}`} exists (named in ${source})`,
     `Create one of them, or correct the names in ${source}`,
   )
 }
 
-function clusterDefaults({ pools, versions, request }: SelectionInput): readonly NamedPools[] {
+function clusterDefaults({ pools, versions, request, claimPools }: SelectionInput): readonly NamedPools[] {
   const { nic, cleanGateway } = request
   const index = indexOf(pools)
   const named = versions.flatMap((version): NamedPools[] => {
@@ -191,6 +203,6 @@ function clusterDefaults({ pools, versions, request }: SelectionInput): readonly
   throw new NoPoolError(
     'no-pool-named',
     'no pool selection rules of any type are specified',
-    `Name a pool in Pod annotation ${annotationKeys.ippool}, or set spec.default of one`,
+    `Name a pool in ${claimPools === undefined ? `Pod annotation ${annotationKeys.ippool}` : claimSource}, or set spec.default of one`,
   )
 }
