@@ -16,8 +16,8 @@ export const plantedBugs: readonly PlantedBug[] = [
   bug(
     'freed by name instead of uid',
     releases,
-    'await ledger.free(this.#withUnattached(held), signal)',
-    'await ledger.free(ledger.ofPod(first.entry.pod), signal)',
+    'await ledger.free(this.#withUnattached(share), signal)',
+    "await ledger.free(ledger.ofPod(share[0]?.entry.pod ?? ''), signal)",
   ),
   bug(
     'answered before commit',
@@ -88,8 +88,8 @@ export const plantedBugs: readonly PlantedBug[] = [
       },
       {
         file: `src/${releases}`,
-        from: '    if (first === undefined) return\n',
-        to: '    if (first === undefined) return void (await ledger.detach(sandbox, signal))\n',
+        from: 'if (held.some(({ ip }) => !freed.includes(ip))) await ledger.detach',
+        to: 'if (held.length === 0 || held.some(({ ip }) => !freed.includes(ip))) await ledger.detach',
       },
     ],
   },
