@@ -116,7 +116,7 @@ export async function runIntegrationTests(
 function groupOf(text: string): 'plain' | 'waits' | 'idle' | 'alone' {
   if (text.includes(idleMark)) return 'idle'
   if (text.includes(waitsMark)) return 'waits'
-  return /lab-harness\.ts'|quickstart\.ts'/.test(text) ? 'alone' : 'plain'
+  return /lab-harness\.ts'|process-rig\.ts'|quickstart\.ts'/.test(text) ? 'alone' : 'plain'
 }
 
 function joined(one: Outcome, other: Outcome): Outcome {
