@@ -75,7 +75,7 @@ async function reachesServer(file: string, seen: Set<string>): Promise<boolean> 
   return false
 }
 
-/** How many files at once, of those without a lab and of those that mostly wait. */
+/** How many files at once, of those without a lab and of those that mostly wait; of these 0: one by one, after the first. */
 interface Lanes {
   readonly plain: number
   readonly waits: number
@@ -84,7 +84,7 @@ interface Lanes {
 /** Two cores carry so many with the lab's own API server, and so many with a real one, which alone takes a core. */
 export const lanes: Readonly<Record<'embedded' | 'real', Lanes>> = {
   embedded: { plain: 1, waits: 2 },
-  real: { plain: 1, waits: 1 },
+  real: { plain: 2, waits: 0 },
 }
 
 /**
@@ -109,7 +109,8 @@ export async function runIntegrationTests(
     runTwice(`${name}, that mostly wait`, groups.waits, { ...options, concurrency: waits }),
     runTwice(`${name}, that only wait`, groups.idle, { ...options, concurrency: 1 }),
   ])
-  const alone = await runTwice(`${name}, in labs`, groups.alone, { ...options, concurrency: 1 })
+  const left = waits === 0 ? [...groups.waits, ...groups.alone] : groups.alone
+  const alone = await runTwice(`${name}, in labs`, left, { ...options, concurrency: 1 })
   return outcomes.reduce(joined, alone)
 }
 
