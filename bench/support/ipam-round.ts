@@ -1,0 +1,220 @@
+// One burst of ADDs and DELs through the plugin executable, for pods that exist beforehand, and what must be so after each.
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  annotationKeys,
+  type KubeObject,
+  type Pod,
+  resources,
+  type SpiderEndpoint,
+  type SpiderIpPool,
+} from '../../src/api/index.ts'
+import { collectionPath, type KubeClient } from '../../src/kube/index.ts'
+import { recordedAddresses } from '../../test/integration/kernel-checker.ts'
+import { kubectlPath, type Lab, waitFor } from '../../test/integration/lab-harness.ts'
+import { type CallResult, callPlugin, inParallel, type Sandbox } from '../../test/support/ipam-burst.ts'
+import { CpuMeter, WriteCounter } from './measure.ts'
+
+const never = new AbortController().signal
+const namespace = 'default'
+const label = 'bench=ipam'
+const perDeployment = 10
+const readyBudgetMs = 300_000
+const settleBudgetMs = 120_000
+const pollMs = 20
+/** So long nothing more must happen before a burst begins. */
+const calmMs = 2000
+
+export interface BenchSetUp {
+  readonly lab: Lab
+  readonly api: KubeClient
+  readonly nodes: readonly string[]
+  readonly pods: number
+  /** Calls of the plugin under way at any time, over all nodes. */
+  readonly atOnce: number
+  /** By family: the pool that all pods name. */
+  readonly pools: { readonly v4: string; readonly v6?: string }
+}
+
+export interface Burst {
+  /** From the first call to the last answer, seconds. */
+  readonly wallSeconds: number
+  /** From the first call until endpoints and counts are right too, seconds. */
+  readonly settledSeconds: number
+  readonly callMs: readonly number[]
+  readonly failed: number
+  readonly duplicates: number
+  /** Events of watches until settled, by plural. */
+  readonly writes: Readonly<Record<string, number>>
+  readonly cpuSeconds: Readonly<Record<string, number>>
+  /** When it began and was settled, milliseconds since the epoch. */
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+function deploymentOf(index: number, { pools }: BenchSetUp): KubeObject {
+  const name = `bench-${index}`
+  const labels = { app: name, bench: 'ipam' }
+  const { v4, v6 } = pools
+  const chosen = { ipv4: [v4], ...(v6 === undefined ? {} : { ipv6: [v6] }) }
+  const annotations = { [annotationKeys.ippool]: JSON.stringify(chosen) }
+  // With the node's own network the lab's kubelet starts them without a call of CNI, which is ours to make.
+  const podSpec = {
+    hostNetwork: true,
+    terminationGracePeriodSeconds: 0,
+    containers: [{ name: 'c', image: 'pause' }],
+  }
+  const template = { metadata: { labels, annotations }, spec: podSpec }
+  const spec = { replicas: perDeployment, selector: { matchLabels: { app: name } }, template }
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name, namespace, labels: { bench: 'ipam' } },
+    spec,
+  } as KubeObject
+}
+
+/** Makes the Deployments, and returns when all their pods run and the cluster is calm. */
+export async function makePods(setUp: BenchSetUp): Promise<readonly Sandbox[]> {
+  const { api, pods } = setUp
+  const deployments = Array.from({ length: pods / perDeployment }, (_, index) => deploymentOf(index, setUp))
+  await inParallel(deployments, 8, (one) => api.create(resources.deployment, one, never))
+  const running = await waitFor('all pods run', readyBudgetMs, async () => {
+    const { items } = await api.listAll<Pod>(resources.pod, { namespace, labelSelector: label }, never)
+    return items.length === pods && items.every(({ status }) => status?.phase === 'Running')
+      ? items
+      : undefined
+  })
+  await sleep(calmMs)
+  return running.map(({ metadata, spec }) => ({
+    pod: metadata.name,
+    node: spec?.nodeName ?? '',
+    containerId: (metadata.uid ?? '').replaceAll('-', '').padEnd(64, '0'),
+  }))
+}
+
+/** The plugin wants a namespace that is not its own node's. */
+function netnsFor({ node }: Sandbox, { lab, nodes }: BenchSetUp): string {
+  return join(lab.dir, 'nodes', nodes.find((other) => other !== node) ?? '', 'netns')
+}
+
+async function callAll(
+  command: 'ADD' | 'DEL',
+  sandboxes: readonly Sandbox[],
+  setUp: BenchSetUp,
+): Promise<readonly CallResult[]> {
+  return inParallel(sandboxes, setUp.atOnce, (sandbox) =>
+    callPlugin(setUp.lab.dir, command, sandbox, netnsFor(sandbox, setUp)),
+  )
+}
+
+const written = [resources.ipBlock, resources.endpoint, resources.ipPool, resources.event]
+
+/** Runs the calls, and waits until endpoints and pools count `expected` pods. */
+async function burst(
+  command: 'ADD' | 'DEL',
+  sandboxes: readonly Sandbox[],
+  setUp: BenchSetUp,
+): Promise<{ readonly results: readonly CallResult[]; readonly burst: Burst }> {
+  const { api, lab } = setUp
+  let endpointEvents = 0
+  const counter = await WriteCounter.start(api, written, ({ plural }) => {
+    if (plural === resources.endpoint.plural) endpointEvents++
+  })
+  const cpu = new CpuMeter(lab.pids())
+  const fromMs = Date.now()
+  const startedMs = performance.now()
+  const results = await callAll(command, sandboxes, setUp)
+  const wallSeconds = (Math.max(...results.map(({ endedMs }) => endedMs)) - startedMs) / 1000
+  const expected = command === 'ADD' ? sandboxes.length : 0
+  const endMs = performance.now() + settleBudgetMs
+  // A DEL changes an endpoint twice or once: only a list says when all are gone.
+  const isSettled = async (): Promise<boolean> =>
+    (command === 'DEL' || endpointEvents >= sandboxes.length) &&
+    (await areCountsRight(expected, setUp)) &&
+    (await endpointCount(setUp)) === expected
+  while (!(await isSettled())) {
+    assert.ok(performance.now() < endMs, `not settled within ${settleBudgetMs} ms after ${command}`)
+    await sleep(pollMs)
+  }
+  const settledSeconds = (performance.now() - startedMs) / 1000
+  const toMs = Date.now()
+  const cpuSeconds = cpu.read()
+  const writes = counter.counts()
+  await counter.stop()
+  const ips = results.flatMap((one) => one.ips)
+  const outcome = {
+    ...{ wallSeconds, settledSeconds, writes, cpuSeconds, fromMs, toMs },
+    callMs: results.map(({ tookMs }) => tookMs),
+    failed: results.filter(({ exitCode }) => exitCode !== 0).length,
+    duplicates: ips.length - new Set(ips).size,
+  }
+  return { results, burst: outcome }
+}
+
+async function areCountsRight(expected: number, { api, pools }: BenchSetUp): Promise<boolean> {
+  for (const name of Object.values(pools)) {
+    const pool = await api.get<SpiderIpPool>(resources.ipPool, { name }, never)
+    if ((pool?.status?.allocatedIPCount ?? 0) !== expected) return false
+  }
+  return true
+}
+
+async function endpointCount({ api }: BenchSetUp): Promise<number> {
+  const path = `${collectionPath(resources.endpoint)}?limit=1`
+  interface Page {
+    readonly items: readonly unknown[]
+    readonly metadata: { readonly remainingItemCount?: number }
+  }
+  const { items, metadata } = await api.request<Page>('GET', path, undefined, never)
+  return items.length + (metadata.remainingItemCount ?? 0)
+}
+
+/** ADD for all, and the check: answers, ledger and endpoints say the same, each address once. */
+export async function addAll(sandboxes: readonly Sandbox[], setUp: BenchSetUp): Promise<Burst> {
+  const { results, burst: added } = await burst('ADD', sandboxes, setUp)
+  const bad = results.find(({ exitCode }) => exitCode !== 0)
+  assert.equal(bad, undefined, `ADD of ${bad?.pod}: ${bad?.output}`)
+  const families = setUp.pools.v6 === undefined ? 1 : 2
+  const answered = results.flatMap(({ pod, ips }) => ips.map((ip) => `${ip} ${namespace}/${pod}`)).sort()
+  assert.equal(answered.length, families * sandboxes.length)
+  assert.equal(added.duplicates, 0)
+  const recorded = recordedAddresses(kubectlPath, setUp.lab.kubeconfig)
+  assert.deepEqual(recorded.map(({ address, pod }) => `${address} ${pod}`).sort(), answered)
+  const { items } = await setUp.api.listAll<SpiderEndpoint>(resources.endpoint, {}, never)
+  const shown = items.flatMap(({ metadata, status }) =>
+    status.current.ips
+      .flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6])
+      .filter((ip) => ip !== undefined && ip !== '')
+      .map((ip) => `${ip?.split('/')[0]} ${namespace}/${metadata.name}`),
+  )
+  assert.deepEqual(shown.sort(), answered)
+  return added
+}
+
+/** The pods go, as their Deployments do, and then DEL is called for each: nothing is left. */
+export async function deleteAll(sandboxes: readonly Sandbox[], setUp: BenchSetUp): Promise<Burst> {
+  const { api, lab } = setUp
+  const { items } = await api.listAll<KubeObject>(
+    resources.deployment,
+    { namespace, labelSelector: label },
+    never,
+  )
+  await inParallel(items, 8, ({ metadata: { name } }) =>
+    api.delete(resources.deployment, { namespace, name }, { propagation: 'Background' }, never),
+  )
+  await waitFor('all pods are gone', readyBudgetMs, async () => {
+    const { items: left } = await api.list(
+      resources.pod,
+      { namespace, labelSelector: label, limit: 1 },
+      never,
+    )
+    return left.length === 0 ? true : undefined
+  })
+  const { results, burst: deleted } = await burst('DEL', sandboxes, setUp)
+  const bad = results.find(({ exitCode }) => exitCode !== 0)
+  assert.equal(bad, undefined, `DEL of ${bad?.pod}: ${bad?.output}`)
+  assert.deepEqual(recordedAddresses(kubectlPath, lab.kubeconfig), [])
+  return deleted
+}
