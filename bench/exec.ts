@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { type KubeObject, resources } from '../src/api/index.ts'
 import { KubeClient, loadKubeconfig } from '../src/kube/index.ts'
 import { labUp } from '../test/integration/lab-harness.ts'
+import { median } from './support/measure.ts'
 
 const { values } = parseArgs({ options: { samples: { type: 'string', default: '200' } } })
 const samples = Number(values.samples)
@@ -30,10 +31,6 @@ function time({ file, args = [], env = {}, input = '' }: Call): number {
   const tookMs = performance.now() - startedMs
   assert.equal(status, 0, `${file} ${env['CNI_COMMAND'] ?? ''}: ${error?.message ?? stdout}`)
   return tookMs
-}
-
-function median(times: readonly number[]): number {
-  return times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN
 }
 
 const dataDir = mkdtempSync(join(tmpdir(), 'bench-exec-'))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { SpiderIpPool } from '../src/api/index.ts'
 import { silentLogger, systemClock, systemRandom } from '../src/base/index.ts'
 import { type AddCall, Ledger, MemoryBlockStore, reservedOf } from '../src/ledger/index.ts'
+import { median } from './support/measure.ts'
 
 // Allocation through the whole ledger over the in-memory store: decisions, group commit, indexes; no network, no API server.
 // Method: `batch` concurrent ADDs at a time until the pool is full; one warm-up; the median of several runs.
@@ -47,9 +48,6 @@ async function fill(
   assert.equal(new Set(store.entries().keys()).size, count)
   return { ms, ledger, writes: store.calls.create + store.calls.patch }
 }
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0
 
 /** Milliseconds for 250 allocations, and as many frees, in a pool of `size` that is full but for 250. */
 async function turnover(size: number): Promise<number> {

@@ -16,6 +16,8 @@ import { jsonLogger } from '../src/base/index.ts'
 import { KubeClient, loadKubeconfig } from '../src/kube/index.ts'
 import { type AllocatorClient, createAllocatorClient } from '../src/rpc/index.ts'
 import { type Lab, labUp, waitFor } from '../test/integration/lab-harness.ts'
+import { inParallel } from '../test/support/ipam-burst.ts'
+import { median } from './support/measure.ts'
 
 const { values } = parseArgs({ options: { addresses: { type: 'string', default: '100000' } } })
 const addresses = Number(values.addresses)
@@ -24,19 +26,6 @@ const perPool = 60_000
 const smallPool = 250
 const samples = 200
 const never = new AbortController().signal
-
-/** Runs `work` on each item, `width` at a time. */
-async function each<T>(
-  items: Iterable<T>,
-  width: number,
-  work: (item: T) => Promise<unknown>,
-): Promise<void> {
-  const iterator = Iterator.from(items)
-  const lane = async (): Promise<void> => {
-    for (let next = iterator.next(); next.done !== true; next = iterator.next()) await work(next.value)
-  }
-  await Promise.all(Array.from({ length: width }, lane))
-}
 
 function memoryOf(pid: number): { readonly rssMb: number; readonly peakMb: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
@@ -77,7 +66,7 @@ async function fill(api: KubeClient): Promise<void> {
   const first = parseIp('10.64.0.0')
   const blocks = new Map<string, { cidr: string; entries: Record<string, BlockEntry> }>()
   const names = Array.from({ length: addresses }, (_, index) => index)
-  await each(names, 64, async (index) => {
+  await inParallel(names, 64, async (index) => {
     const name = `held-${index}`
     const { metadata } = await api.create(resources.pod, pod(name), never)
     const ip = ipOf(toIp4(Number(first.value) + index))
@@ -90,7 +79,7 @@ async function fill(api: KubeClient): Promise<void> {
     )
     blocks.set(block, known)
   })
-  await each(blocks, 16, async ([name, { cidr, entries }]) => {
+  await inParallel([...blocks], 16, async ([name, { cidr, entries }]) => {
     const block: SpiderIpBlock = {
       apiVersion: 'spiderpool.spidernet.io/v2beta1',
       kind: 'SpiderIPBlock',
@@ -174,7 +163,6 @@ async function compare(api: KubeClient, client: AllocatorClient): Promise<Record
       assert.equal(ips.length, 1)
     }
   }
-  const median = (list: number[]) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN
   return { small: median(times.small), large: median(times.large) }
 }
 

@@ -79,6 +79,7 @@ export {
   claimWorkloads,
   holderOf,
   type IpamClaim,
+  isOfNamespace,
   ownerOfClaim,
   type SpiderIpClaim,
   type SpiderIpClaimStatus,
@@ -112,7 +113,9 @@ export {
   type DirectOwner,
   directOwner,
   groupOf,
+  isMachineEntry,
   type TopOwner,
+  virtualMachineGroup,
 } from './top-owner.ts'
 export { controllerServerName, trustNames } from './trust-names.ts'
 export { compileWildcard, expandPoolNames, isWildcard, wildcardLimit } from './wildcard.ts'

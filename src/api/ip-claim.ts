@@ -123,6 +123,11 @@ export function claimOfOwner(owner: BlockOwner): ClaimRef | undefined {
   return { kind: ownerKind, namespace, name, uid }
 }
 
+/** Whether a holder is one of a namespace; nobody is of none. @param holder `namespace/name` */
+export function isOfNamespace(holder: string, namespace: string): boolean {
+  return namespace !== '' && holder.startsWith(`${namespace}/`)
+}
+
 /** Whom people are told of as the holder of an address: the pod that uses it, else the claim that keeps it. */
 export function holderOf({ pod, podUid, owner }: Pick<BlockEntry, 'pod' | 'podUid' | 'owner'>): {
   readonly pod: string

@@ -1,5 +1,7 @@
 import type { Pod } from './core.ts'
 import type { KubeObject, ObjectMeta, OwnerReference } from './meta.ts'
+import { resources } from './resources.ts'
+import type { BlockEntry } from './spider.ts'
 
 /** The workload on top of a pod, or the pod itself (spec/ipam.md §3, top-owner table). */
 export interface TopOwner {
@@ -57,4 +59,12 @@ function ownerOf({ apiVersion, kind, name, uid }: OwnerReference, namespace: str
 export function groupOf(apiVersion: string): string {
   const slash = apiVersion.indexOf('/')
   return slash < 0 ? '' : apiVersion.slice(0, slash)
+}
+
+/** Group of virtual machines (KubeVirt). */
+export const virtualMachineGroup: string = resources.virtualMachine.group
+
+/** True for the entry of a virtual machine: it bears the machine's name, and its pods are those of its attachments. */
+export function isMachineEntry({ owner }: Pick<BlockEntry, 'owner'>): boolean {
+  return owner.kind === 'sticky' && owner.group === virtualMachineGroup
 }

@@ -1,4 +1,4 @@
-import { holderOf } from '../api/index.ts'
+import { holderOf, isOfNamespace } from '../api/index.ts'
 import type { Book } from './blocks/book.ts'
 import { type OwnedAddress, ownerKey } from './entry.ts'
 import { MacTakenError } from './errors.ts'
@@ -41,10 +41,9 @@ export class MacClaims {
 /** Who has it, for one who may be told: others of its namespace. */
 function holderFor(asker: OwnedAddress, { entry }: OwnedAddress): { pod: string; nic: string } | undefined {
   const { pod } = holderOf(entry)
-  return namespaceOf(pod) === namespaceOf(holderOf(asker.entry).pod) ? { pod, nic: entry.nic } : undefined
+  const [namespace = ''] = holderOf(asker.entry).pod.split('/')
+  return isOfNamespace(pod, namespace) ? { pod, nic: entry.nic } : undefined
 }
-
-const namespaceOf = (pod: string): string => pod.slice(0, pod.indexOf('/') + 1)
 
 /** Both families of one NIC have its one MAC address. */
 function isSameNic({ entry: a }: OwnedAddress, { entry: b }: OwnedAddress): boolean {

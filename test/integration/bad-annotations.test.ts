@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import test from 'node:test'
+import { Seeded } from '../simulation/seeded.ts'
 import { AgentKit, PathNamespaces } from '../support/agent-kit.ts'
 
 const networks = 'k8s.v1.cni.cncf.io/networks'
@@ -10,13 +11,8 @@ const defaultNetwork = 'v1.multus-cni.io/default-network'
 const seed = 7_301_977
 const rounds = 3
 
-let state = seed
-function random(): number {
-  state = (state + 0x6d2b79f5) | 0
-  let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-}
+const seeded = new Seeded(seed)
+const random = (): number => seeded.next()
 const word = (length = 6) =>
   Array.from({ length }, () => String.fromCharCode(97 + Math.floor(random() * 26))).join('')
 const element = (more: object) => JSON.stringify([{ name: 'mv', ...more }])

@@ -1,6 +1,7 @@
 // Seeded faults of environment and stdin: each is answered with field, value and remedy, and a good call succeeds after it.
 import assert from 'node:assert/strict'
 import test, { after, before } from 'node:test'
+import { Seeded } from '../simulation/seeded.ts'
 import { AgentKit, ipamConfig, PathNamespaces } from '../support/agent-kit.ts'
 
 type Random = () => number
@@ -16,17 +17,6 @@ interface Fault {
 
 const seed = 20_261_121
 const rounds = 3
-
-// mulberry32: small, and the same on every machine.
-function seeded(state: number): Random {
-  let at = state
-  return () => {
-    at = (at + 0x6d2b79f5) | 0
-    let mixed = Math.imul(at ^ (at >>> 15), 1 | at)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
 
 const pick = <T>(random: Random, items: readonly [T, ...T[]]): T =>
   items[Math.floor(random() * items.length)] ?? items[0]
@@ -261,7 +251,8 @@ after(async () => {
 
 const names = Object.keys(kinds)
 void test(`${names.length * rounds} faults of ${names.length} kinds (seed ${seed}) are answered by field, value and remedy`, async () => {
-  const random = seeded(seed)
+  const seeded = new Seeded(seed)
+  const random = () => seeded.next()
   assert.ok(names.length >= 30 && names.length * rounds >= 100)
   for (let round = 0; round < rounds; round++)
     for (const [kind, make] of Object.entries(kinds)) {

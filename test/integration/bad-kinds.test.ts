@@ -10,19 +10,15 @@ import {
   webhookConfigurationResources,
 } from '../../src/api/index.ts'
 import { ApiError } from '../../src/kube/index.ts'
+import { Seeded } from '../simulation/seeded.ts'
 import { RuleCluster } from '../support/webhook-cases/cluster.ts'
 
 const seed = Number(process.env['SPIDERPOOL_TEST_SEED'] ?? 20_261_121)
 const rounds = 4
 const signal = AbortSignal.timeout(300_000)
 
-let state = seed
-function random(): number {
-  state = (state + 0x6d2b79f5) | 0
-  let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-}
+const seeded = new Seeded(seed)
+const random = (): number => seeded.next()
 const integer = (least: number, most: number) => least + Math.floor(random() * (most - least + 1))
 const word = (length = 6) => Array.from({ length }, () => String.fromCharCode(97 + integer(0, 25))).join('')
 

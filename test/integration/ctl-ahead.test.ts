@@ -4,54 +4,32 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { after, before } from 'node:test'
-import { type KubeObject, resources, type SpiderIpPool } from '../../src/api/index.ts'
+import { type KubeObject, resources } from '../../src/api/index.ts'
 import type { KubeClient } from '../../src/kube/index.ts'
-import { type BareServer, startBareServer } from '../support/bare-server.ts'
+import type { BareServer } from '../support/bare-server.ts'
 import { type CliResult, named, pool, runCtl } from '../support/cli-kit.ts'
-import { adminClient, controllerKubeconfig, installKinds, LeaderKit, repeat } from '../support/leader-kit.ts'
+import type { LeaderKit } from '../support/leader-kit.ts'
+import { createPools, from, OperatorKit } from '../support/operator-kit.ts'
 import { waitFor } from './lab-harness.ts'
 
 const never = new AbortController().signal
 const dir = mkdtempSync(join(tmpdir(), 'explain-'))
+let kit: OperatorKit
 let server: BareServer
 let api: KubeClient
 let leader: LeaderKit
 
 before(async () => {
-  server = await startBareServer()
-  api = await adminClient(server.kubeconfig)
-  await repeat(() => api.list(resources.namespace, {}, never))
-  await installKinds(api)
-  await api.create(resources.namespace, named('v1', 'Namespace', 'team'), never)
-  const body = { status: { conditions: [{ type: 'Ready', status: 'True' }] } }
-  for (const name of ['node1', 'node2']) {
-    await api.create(resources.node, named('v1', 'Node', name), never)
-    await api.patch(resources.node, { name }, { type: 'merge', body, subresource: 'status' }, never)
-  }
-  await createPools([pool('main', ['10.6.0.10-10.6.0.29'], { default: true })])
-  leader = await LeaderKit.start(await controllerKubeconfig(server, api), { term: 7 })
+  kit = await OperatorKit.start([pool('main', ['10.6.0.10-10.6.0.29'], { default: true })])
+  ;({ server, api, leader } = kit)
 })
 after(async () => {
-  await leader[Symbol.asyncDispose]()
-  await api.close()
-  await server.close()
+  await kit?.[Symbol.asyncDispose]()
   rmSync(dir, { recursive: true, force: true })
 })
 
 const ctl = (...args: readonly string[]): Promise<CliResult> => runCtl(server.kubeconfig, args)
-const from = (...pools: readonly string[]) => ({
-  'ipam.spidernet.io/ippool': JSON.stringify({ ipv4: pools }),
-})
-
-async function createPools(objects: readonly KubeObject[]): Promise<void> {
-  for (const object of objects) await api.create(resources.ipPool, object as SpiderIpPool, never)
-}
-
-async function createPod(name: string, annotations: Readonly<Record<string, string>>): Promise<void> {
-  const spec = { nodeName: 'node1', containers: [{ name: 'main', image: 'none' }] }
-  const metadata = { name, namespace: 'team', annotations }
-  await api.create(resources.pod, { apiVersion: 'v1', kind: 'Pod', metadata, spec } as KubeObject, never)
-}
+const createPod: OperatorKit['createPod'] = (...args) => kit.createPod(...args)
 
 interface Made extends KubeObject {
   readonly spec: object
@@ -80,7 +58,7 @@ function manifestOf(
 }
 
 void test('explain judges the first replica of a StatefulSet as the allocator does, before and while it runs', async () => {
-  await createPools([pool('ranked', ['10.6.0.150-10.6.0.159'], {})])
+  await createPools(api, [pool('ranked', ['10.6.0.150-10.6.0.159'], {})])
   const asking = (ips: string) => ({ ...from('ranked'), 'ipam.spidernet.io/ips': JSON.stringify([ips]) })
   await createPod('taker', asking('10.6.0.151'))
   await waitFor('the pool is known', 5_000, async () => {
@@ -124,7 +102,7 @@ void test('explain judges the first replica of a StatefulSet as the allocator do
   assert.match(running.out, /Pod team\/db-0 on nodes node1, node2[\s\S]*result: 10\.6\.0\.155\/16 of ranked/)
 
   // What a node makes of the copy is not what the next one finds.
-  await createPools([pool('near', ['10.6.0.145'], { nodeName: ['node2'] })])
+  await createPools(api, [pool('near', ['10.6.0.145'], { nodeName: ['node2'] })])
   const named = { 'ipam.spidernet.io/ippool': '{"ipv4":["near","ranked"]}' }
   const mover = manifestOf('StatefulSet', 'mover', named)
   const made = await api.create(resources.statefulSet, mover.object, never)
@@ -149,7 +127,7 @@ void test('explain judges the first replica of a StatefulSet as the allocator do
 })
 
 void test('explain knows the claims for the workload of a manifest, also before it exists', async () => {
-  await createPools([pool('ahead', ['10.6.0.140-10.6.0.141'], {})])
+  await createPools(api, [pool('ahead', ['10.6.0.140-10.6.0.141'], {})])
   const workload = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'wl' }
   const claim = named('spiderpool.spidernet.io/v2beta1', 'SpiderIPClaim', 'for-wl', {
     spec: { ippools: { ipv4: ['ahead'] }, workload },

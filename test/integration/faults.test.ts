@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { after, before, test } from 'node:test'
+import { Seeded } from '../simulation/seeded.ts'
 import { doubledAddresses, kernelAddresses, recordedAddresses } from './kernel-checker.ts'
 import { kubectlPath, type Lab, labUp, waitFor } from './lab-harness.ts'
 
@@ -43,17 +44,6 @@ before(() => {
 })
 after(() => lab?.down())
 
-/** A small generator (mulberry32), so that a run can be repeated. */
-function generator(start: number): () => number {
-  let state = start
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 /** Resolves at the next change of a block: its write is done, its answer is on the way at most. */
 function nextBlockWrite(kubeconfig: string): { readonly seen: Promise<void>; stop(): void } {
   const args = ['get', 'spideripblocks', '--watch-only', '-o', 'name']
@@ -81,7 +71,8 @@ void test(`after ${rounds} kills nothing is doubled, forgotten or leaked`, async
   assert.ok(lab !== undefined)
   const running = lab
   const { kubectl, json, kubeconfig } = running
-  const random = generator(seed)
+  const seeded = new Seeded(seed)
+  const random = () => seeded.next()
   t.diagnostic(`seed ${seed}`)
   kubectl(['apply', '-f', '-'], manifests)
   for (let round = 0; round < rounds; round++) {

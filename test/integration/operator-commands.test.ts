@@ -6,84 +6,39 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { after, before } from 'node:test'
-import { type EventObject, type KubeObject, resources, type SpiderIpBlock } from '../../src/api/index.ts'
+import { type EventObject, resources, type SpiderIpBlock } from '../../src/api/index.ts'
 import type { KubeClient } from '../../src/kube/index.ts'
-import { type BareServer, startBareServer } from '../support/bare-server.ts'
+import type { BareServer } from '../support/bare-server.ts'
 import { type CliResult, named, pool, runCtl } from '../support/cli-kit.ts'
-import {
-  adminClient,
-  controllerKubeconfig,
-  inParallel,
-  installKinds,
-  LeaderKit,
-  repeat,
-} from '../support/leader-kit.ts'
+import { inParallel, LeaderKit } from '../support/leader-kit.ts'
+import { createPools, from, OperatorKit } from '../support/operator-kit.ts'
 import { serverUnderTest } from '../support/server-under-test.ts'
 import { waitFor } from './lab-harness.ts'
 
 const root = dirname(dirname(import.meta.dirname))
 const never = new AbortController().signal
 const dir = mkdtempSync(join(tmpdir(), 'operator-'))
+let kit: OperatorKit
 let server: BareServer
 let api: KubeClient
 let leader: LeaderKit
 
 before(async () => {
-  server = await startBareServer()
-  api = await adminClient(server.kubeconfig)
-  await repeat(() => api.list(resources.namespace, {}, never))
-  await installKinds(api)
-  await createAll([
-    named('v1', 'Namespace', 'team'),
-    named('v1', 'Node', 'node1', { status: { conditions: [{ type: 'Ready', status: 'True' }] } }),
-    named('v1', 'Node', 'node2', { status: { conditions: [{ type: 'Ready', status: 'True' }] } }),
+  kit = await OperatorKit.start([
     pool('main', ['10.6.0.10-10.6.0.29'], { excludeIPs: ['10.6.0.29'], gateway: '10.6.0.1', default: true }),
     pool('tiny', ['10.6.0.40'], {}),
     pool('far', ['10.6.0.50-10.6.0.59'], { nodeName: ['node2'] }),
     pool('huge', ['10.0.0.0-10.5.255.255'], { subnet: '10.0.0.0/8' }),
   ])
-  leader = await LeaderKit.start(await controllerKubeconfig(server, api), { term: 7 })
+  ;({ server, api, leader } = kit)
 })
 after(async () => {
-  await leader[Symbol.asyncDispose]()
-  await api.close()
-  await server.close()
+  await kit?.[Symbol.asyncDispose]()
   rmSync(dir, { recursive: true, force: true })
 })
 
 const ctl = (...args: readonly string[]): Promise<CliResult> => runCtl(server.kubeconfig, args)
-const ofKind: Readonly<Record<string, (typeof resources)[keyof typeof resources]>> = {
-  Namespace: resources.namespace,
-  Node: resources.node,
-  Pod: resources.pod,
-  SpiderIPPool: resources.ipPool,
-}
-
-async function createAll(objects: readonly KubeObject[]): Promise<void> {
-  for (const object of objects) {
-    const resource = ofKind[object.kind ?? '']
-    assert.ok(resource)
-    await api.create(resource, object, never)
-    if (object.kind !== 'Node') continue
-    const { status } = object as KubeObject & { status: object }
-    await api.patch(
-      resource,
-      object.metadata,
-      { type: 'merge', body: { status }, subresource: 'status' },
-      never,
-    )
-  }
-}
-
-async function createPod(name: string, annotations: Readonly<Record<string, string>> = {}, node = 'node1') {
-  const spec = { nodeName: node, containers: [{ name: 'main', image: 'none' }] }
-  const metadata = { name, namespace: 'team', annotations }
-  await api.create(resources.pod, { apiVersion: 'v1', kind: 'Pod', metadata, spec } as KubeObject, never)
-}
-
-const from = (...pools: readonly string[]) => ({
-  'ipam.spidernet.io/ippool': JSON.stringify({ ipv4: pools }),
-})
+const createPod: OperatorKit['createPod'] = (...args) => kit.createPod(...args)
 const json = <T>({ out }: CliResult): T => JSON.parse(out) as T
 const deletePod = (name: string) =>
   api.delete(resources.pod, { name, namespace: 'team' }, { gracePeriodSeconds: 0 }, never)
@@ -241,7 +196,7 @@ void test('an address that was released goes to the next pod of a full pool, wit
 void test('releases beside a leader that goes on allocating in the same block: no double, none lost', async () => {
   const pods = Array.from({ length: 24 }, (_, at) => `churn-${at}`)
   const own = from('churn')
-  await createAll([pool('churn', ['10.6.0.64-10.6.0.95'], {})])
+  await createPools(api, [pool('churn', ['10.6.0.64-10.6.0.95'], {})])
   await inParallel(pods, 6, (name) => createPod(name, own))
   await waitFor('the pool is known', 5_000, async () => {
     return (await leader.add('team/churn-0').catch(() => [])).length > 0 ? true : undefined
@@ -283,7 +238,7 @@ void test('releases beside a leader that goes on allocating in the same block: n
 })
 
 void test('an address that a claim keeps is told of as such, given to the pod that names it, and not released', async () => {
-  await createAll([pool('vips', ['10.6.0.130-10.6.0.131'], {})])
+  await createPools(api, [pool('vips', ['10.6.0.130-10.6.0.131'], {})])
   const claim = named('spiderpool.spidernet.io/v2beta1', 'SpiderIPClaim', 'vip', {
     spec: { ippools: { ipv4: ['vips'] } },
   })
@@ -309,7 +264,7 @@ void test('an address that a claim keeps is told of as such, given to the pod th
 })
 
 void test('ip set keeps an address from pods for a time or for good, and gives it back', async () => {
-  await createAll([pool('kept', ['10.6.0.100-10.6.0.101'], {})])
+  await createPools(api, [pool('kept', ['10.6.0.100-10.6.0.101'], {})])
   const [quarantined, reserved] = ['10.6.0.100', '10.6.0.101']
   assert.equal((await ctl('ip', 'set', quarantined, '--quarantine', '1h')).code, 2)
   assert.match(
@@ -430,7 +385,7 @@ void test('who lacks a right is told which one; a server that is away is named',
 
 void test('-w prints again when an address changes hands, and ends well when it is interrupted', async () => {
   const args = [join(root, 'src/bin/spiderpoolctl.ts'), 'ip', 'show', '10.6.0.110', '-w']
-  await createAll([pool('seen', ['10.6.0.110'], {})])
+  await createPools(api, [pool('seen', ['10.6.0.110'], {})])
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
     env: { ...process.env, KUBECONFIG: server.kubeconfig },
   })
@@ -481,7 +436,7 @@ void test('bash completes commands, flags, values and names from the cluster by 
 
 // The last one: the leader of the other tests is deposed by it.
 void test('freeing one address of a pod with two leaves the other to it, also for a leader that starts then', async () => {
-  await createAll([
+  await createPools(api, [
     pool('both4', ['10.6.0.120-10.6.0.121'], {}),
     pool('both6', ['fd00:6::20-fd00:6::21'], { subnet: 'fd00:6::/64' }),
   ])

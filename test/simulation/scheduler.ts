@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock, Random } from '../../src/base/index.ts'
+import { Seeded } from './seeded.ts'
 
 interface Event {
   readonly actor: string
@@ -9,8 +10,7 @@ interface Event {
 }
 
 /** Runs events one at a time in an order that the seed alone decides; between two, all that can go on goes on. */
-export class Scheduler {
-  #state: number
+export class Scheduler extends Seeded {
   #events: Event[] = []
   #timers = new Set<Event>()
   #frozen = new Set<string>()
@@ -20,29 +20,6 @@ export class Scheduler {
   current = ''
   steps = 0
   readonly random: Random = { next: () => this.next() }
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0
-  }
-
-  /** mulberry32. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let t = this.#state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-  below(limit: number): number {
-    return Math.floor(this.next() * limit)
-  }
-  chance(probability: number): boolean {
-    return this.next() < probability
-  }
-  /** One of the items; undefined when there is none. */
-  pick<T>(items: readonly T[]): T | undefined {
-    return items[this.below(items.length)]
-  }
 
   at(actor: string, run: () => void): void {
     if (!this.#crashed.has(actor)) this.#events.push({ actor, run, dueMs: 0 })

@@ -2,12 +2,14 @@ import { blockOf, type IpAddress, parseIp } from '../../address/index.ts'
 import {
   type BlockEntry,
   type BlockOwner,
+  isMachineEntry,
   type KubeObject,
   type Node,
   type Pod,
   type Resource,
   resources,
   type SpiderIpBlock,
+  virtualMachineGroup,
 } from '../../api/index.ts'
 import { Backoff, OperationError, systemClock, systemRandom } from '../../base/index.ts'
 import { ApiError, type KubeApi } from '../../kube/index.ts'
@@ -103,7 +105,7 @@ async function gather(
   }
   return {
     ...recorded,
-    pod: await (isOfMachine(entry) ? readMachinePod : readPodOf)(entry, api, signal),
+    pod: await (isMachineEntry(entry) ? readMachinePod : readPodOf)(entry, api, signal),
     workload: await workloadOf(entry, api, signal),
     deadNodes: await deadNodesOf(entry, api, signal),
     siblings: await siblingsOf(entry, api, signal),
@@ -125,13 +127,6 @@ async function workloadOf(
     : [pod.split('/')[0], owner.name]
   const found = await api.get<KubeObject>(resource, { namespace, name }, signal)
   return found?.metadata.uid === owner.uid ? 'exists' : 'gone'
-}
-
-/** Group of virtual machines (KubeVirt): their entries bear the name of the machine, which its instance has too. */
-const virtualMachineGroup = 'kubevirt.io'
-
-function isOfMachine({ owner }: BlockEntry): boolean {
-  return owner.kind === 'sticky' && owner.group === virtualMachineGroup
 }
 
 /** Another allocator's record has no uid: then a machine or an instance of that name has the address. */

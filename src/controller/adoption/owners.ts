@@ -1,6 +1,5 @@
-import type { BlockOwner, Pod } from '../../api/index.ts'
+import { type BlockOwner, type Pod, virtualMachineGroup } from '../../api/index.ts'
 import { ownerOf } from '../allocator/owner.ts'
-import { virtualMachineGroup } from '../allocator/sticky/machine.ts'
 import type { AllocatorWorld } from '../allocator/world.ts'
 import type { FoundClaim } from './found-claims.ts'
 

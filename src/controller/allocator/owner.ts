@@ -6,10 +6,11 @@ import {
   claimOfOwner,
   directOwner,
   groupOf,
+  isMachineEntry,
   type Pod,
   type TopOwner,
 } from '../../api/index.ts'
-import { isMachineEntry, isMachineValid, type PodRecord, provenMachineOf } from './sticky/machine.ts'
+import { isMachineValid, type PodRecord, provenMachineOf } from './sticky/machine.ts'
 import type { AllocatorWorld } from './world.ts'
 
 /**

@@ -1,12 +1,18 @@
 import { formatIp, tryParseIp } from '../../address/index.ts'
-import { type CheckRequest, claimOfOwner, isAlive, type ReleaseRequest } from '../../api/index.ts'
+import {
+  type CheckRequest,
+  claimOfOwner,
+  isAlive,
+  isMachineEntry,
+  type ReleaseRequest,
+} from '../../api/index.ts'
 import { attachmentsOf, isUsedBy, type OwnedAddress, ownerKey, type SandboxNic } from '../../ledger/index.ts'
 import { CallerRefusedError } from '../../rpc/index.ts'
 import { NotRecordedError } from './errors.ts'
 import { isReplicaValid } from './owner.ts'
 import { entryNode, requireNode } from './pod-identity.ts'
 import type { AllocatorPorts } from './ports.ts'
-import { isMachineEntry, readUser, userOf } from './sticky/machine.ts'
+import { readUser, userOf } from './sticky/machine.ts'
 
 /** What becomes of the addresses of a sandbox that ended. */
 interface Outlook {

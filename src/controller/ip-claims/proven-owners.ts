@@ -1,6 +1,7 @@
 import {
   type ClaimWorkload,
   controllerOf,
+  groupOf,
   matchesSelector,
   type Pod,
   type TopOwner,
@@ -37,7 +38,6 @@ export async function provenOwners(
 
 /** Whether one of them is the workload that a claim is for: by kind, group and name, whatever the version of the group. */
 export function isAmong(owners: readonly TopOwner[], workload: ClaimWorkload): boolean {
-  const groupOf = (apiVersion: string) => apiVersion.slice(0, Math.max(0, apiVersion.indexOf('/')))
   return owners.some(
     ({ apiVersion, kind, name }) =>
       kind === workload.kind &&

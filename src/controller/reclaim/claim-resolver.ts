@@ -1,6 +1,7 @@
 import {
   type BlockEntry,
   isAlive,
+  isMachineEntry,
   type Pod,
   resources,
   type SpiderIpPool,
@@ -10,7 +11,6 @@ import {
 import type { Logger } from '../../base/index.ts'
 import type { EventRecorder, KubeApi, ObjectRef } from '../../kube/index.ts'
 import { claimsOf, type Ledger } from '../../ledger/index.ts'
-import { isMachineEntry } from '../allocator/sticky/machine.ts'
 import { machineFinding } from './machine-finding.ts'
 import { findingOf, planReclaim } from './plan-reclaim.ts'
 

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import {
   claimOfOwner,
   isAlive,
+  isMachineEntry,
   type Pod,
   resources,
   type SpiderEndpoint,
@@ -11,7 +12,6 @@ import {
 import type { Logger } from '../../base/index.ts'
 import { ApiError, type KubeApi, type ObjectRef } from '../../kube/index.ts'
 import type { Ledger, OwnedAddress } from '../../ledger/index.ts'
-import { isMachineEntry } from '../allocator/sticky/machine.ts'
 import { type EndpointOwner, isOfWorkload, planCurrent, planEndpoint } from './plan-endpoint.ts'
 import { endpointDigest, isOurEndpoint } from './view-marks.ts'
 

@@ -1,5 +1,5 @@
 import { IpSet, parseIp, parseRanges, tryParseIp } from '../../address/index.ts'
-import { holderOf, type Quarantine, type SpiderIpPool, totalSetOf } from '../../api/index.ts'
+import { holderOf, isOfNamespace, type Quarantine, type SpiderIpPool, totalSetOf } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
 import type { Book } from '../blocks/book.ts'
 import { type Reserved, versionOf } from './offered.ts'
@@ -57,11 +57,6 @@ function quarantineText({ mac, pod, since, until }: Quarantine, namespace: strin
   const party = mac === undefined || !isOwn ? 'somebody' : `MAC ${mac}`
   const holder = isOwn ? `pod ${pod}` : 'a pod of another namespace'
   return `is quarantined until ${time(until)}: ${party} answered for it at ${time(since)}, when ${holder} had it`
-}
-
-/** @param holder `namespace/name` */
-function isOfNamespace(holder: string, namespace: string): boolean {
-  return namespace !== '' && holder.startsWith(`${namespace}/`)
 }
 
 interface PoolSets {

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { annotationKeys, type Pod, resources } from '../../../src/api/index.ts'
 import { ApiError } from '../../../src/kube/index.ts'
+import { Seeded } from '../../simulation/seeded.ts'
 import type { ProcessRig } from '../process-rig.ts'
 import { eventually } from '../workload-kit.ts'
 import { HistoryModel, ordinalOf } from './model.ts'
 import { HistoryPools } from './pools.ts'
 import { Runtime } from './runtime.ts'
-import { Seeded } from './seeded.ts'
 
 const never = new AbortController().signal
 const namespace = 'default'

@@ -1,8 +1,8 @@
 // The two pools of one history, and its reservation: what they forbid, and since when.
 import { type BlockEntry, resources, type SpiderIpBlock, type SpiderIpPool } from '../../../src/api/index.ts'
 import { ApiError } from '../../../src/kube/index.ts'
+import type { Seeded } from '../../simulation/seeded.ts'
 import { eventually, type WorkloadKit } from '../workload-kit.ts'
-import type { Seeded } from './seeded.ts'
 
 const never = new AbortController().signal
 const size = 9

@@ -1,10 +1,10 @@
 // The container runtimes of one history: calls of the plugin that come once, twice, in parallel, late or never.
 import assert from 'node:assert/strict'
 import type { Pod } from '../../../src/api/index.ts'
+import type { Seeded } from '../../simulation/seeded.ts'
 import type { PluginOutcome } from '../agent-kit.ts'
 import type { ProcessRig, SandboxOf } from '../process-rig.ts'
 import type { HistoryModel } from './model.ts'
-import type { Seeded } from './seeded.ts'
 
 /** CNI's code for what nobody foresaw. */
 const unforeseen = 999

@@ -6,13 +6,12 @@ import {
   directOwner,
   type Pod,
   type TopOwner,
+  virtualMachineGroup,
   type Workload,
 } from '../../../api/index.ts'
 import { attachmentsOf } from '../../../ledger/index.ts'
 import type { AllocatorWorld } from '../world.ts'
 
-/** Group of virtual machines (KubeVirt). */
-export const virtualMachineGroup = 'kubevirt.io'
 const apiVersion = `${virtualMachineGroup}/v1`
 
 type MachineWorld = Pick<AllocatorWorld, 'readWorkload' | 'isMachineSticky'>
@@ -96,11 +95,6 @@ export async function isMachineValid(
   if (!isMachine && owner.uid !== '') return false
   const machine = await read('VirtualMachine')
   return machine !== undefined && isOwner(machine.metadata.uid)
-}
-
-/** True for the entry of a virtual machine: its pods are those of its attachments. */
-export function isMachineEntry({ owner }: Pick<BlockEntry, 'owner'>): boolean {
-  return owner.kind === 'sticky' && owner.group === virtualMachineGroup
 }
 
 /** The names under which addresses of the pod may be recorded; nobody has proven anything. */
