@@ -1,110 +1,185 @@
-// What one call of our plugin costs: the pipe beside /bin/true, a bare Node and Debian's host-local, in alternate runs.
-// Usage: npm run bench:exec [-- --samples 200]. Needs root; brings a lab of its own up and down.
+// What one start of our plugin costs: the pipe beside /bin/true, a bare Node and Debian's host-local, in turns, from before the
+// start until its end is known. `pipeStatus` asks a live agent for what it answers without work: that is the one with a target.
+// Usage: npm run bench:exec [-- --samples 300] [--server embedded|real] [--json]
+// Needs root and a C compiler; brings a lab of its own up and down. The last line is one JSON object.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { setUpMachine } from '../scripts/setup.ts'
 import { type KubeObject, resources } from '../src/api/index.ts'
 import { KubeClient, loadKubeconfig } from '../src/kube/index.ts'
-import { labUp } from '../test/integration/lab-harness.ts'
-import { median } from './support/measure.ts'
+import { recordedAddresses } from '../test/integration/kernel-checker.ts'
+import type { Lab } from '../test/integration/lab-harness.ts'
+import { inParallel } from '../test/support/ipam-burst.ts'
+import { median, quantile, rounded } from './support/measure.ts'
+import { type Call, type Turn, takeTurns } from './support/take-turns.ts'
 
-const { values } = parseArgs({ options: { samples: { type: 'string', default: '200' } } })
+const { values } = parseArgs({
+  options: {
+    samples: { type: 'string', default: '300' },
+    server: { type: 'string', default: 'embedded' },
+    json: { type: 'boolean', default: false },
+  },
+})
 const samples = Number(values.samples)
+assert.ok(samples >= 10, `--samples is "${values.samples}": use a number of at least 10`)
+assert.match(values.server, /^(embedded|real)$/, `--server is "${values.server}": use embedded or real`)
+// The harness reads it when it is loaded.
+process.env['SPIDERPOOL_TEST_SERVER'] = values.server
+const { kubectlPath, labUp, waitFor } = await import('../test/integration/lab-harness.ts')
+
 const hostLocal = '/usr/lib/cni/host-local'
 const node = 'node0'
+/** A start of Node takes so much longer that fewer of them are enough. */
+const nodeEvery = 5
 const never = new AbortController().signal
 
-interface Call {
-  readonly file: string
-  readonly args?: readonly string[]
-  readonly env?: Readonly<Record<string, string>>
-  readonly input?: string
+/** Calls by name, interleaved: round 0 of all, round 1 of all. Each round begins elsewhere: none always follows the same one. */
+function interleave(
+  rounds: number,
+  kinds: Readonly<Record<string, (index: number) => Call | undefined>>,
+): readonly (readonly [string, Call])[] {
+  const entries = Object.entries(kinds)
+  return Array.from({ length: rounds }, (_, index) => {
+    const from = index % entries.length
+    return [...entries.slice(from), ...entries.slice(0, from)].flatMap(([name, make]) => {
+      const call = make(index)
+      return call === undefined ? [] : [[name, call] as const]
+    })
+  }).flat()
 }
 
-/** Milliseconds from start to exit. */
-function time({ file, args = [], env = {}, input = '' }: Call): number {
-  const startedMs = performance.now()
-  const { status, stdout, error } = spawnSync(file, args, { env, input, encoding: 'utf8' })
-  const tookMs = performance.now() - startedMs
-  assert.equal(status, 0, `${file} ${env['CNI_COMMAND'] ?? ''}: ${error?.message ?? stdout}`)
-  return tookMs
+/** @throws when one of them failed */
+function run(calls: readonly (readonly [string, Call])[]): ReadonlyMap<string, readonly Turn[]> {
+  const turns = takeTurns(calls.map(([, call]) => call))
+  const byName = new Map<string, Turn[]>()
+  for (const [index, turn] of turns.entries()) {
+    const name = calls[index]?.[0] ?? ''
+    assert.equal(turn.exitCode, 0, `${name}: ${turn.stdout}`)
+    byName.set(name, [...(byName.get(name) ?? []), turn])
+  }
+  return byName
 }
 
-const dataDir = mkdtempSync(join(tmpdir(), 'bench-exec-'))
-const lab = labUp([node, 'other'])
-const api = new KubeClient(await loadKubeconfig(lab.kubeconfig))
-try {
-  const spec = { subnet: '10.64.0.0/16', ips: ['10.64.0.1-10.64.15.254'] }
+function summaryOf(turns: readonly Turn[]) {
+  const times = turns.map(({ ms }) => ms)
+  return {
+    medianMs: rounded(median(times), 3),
+    p95Ms: rounded(quantile(times, 0.95), 3),
+    cpuMs: rounded(median(turns.map(({ cpuMs }) => cpuMs)), 3),
+    peakMib: rounded(Math.max(...turns.map(({ peakKib }) => peakKib)) / 1024),
+  }
+}
+
+async function makePods(api: KubeClient): Promise<void> {
   const pool = {
     apiVersion: 'spiderpool.spidernet.io/v2beta1',
     kind: 'SpiderIPPool',
     metadata: { name: 'b' },
+    spec: { subnet: '10.64.0.0/16', ips: ['10.64.0.1-10.64.15.254'] },
   }
-  await api.create(resources.ipPool, { ...pool, spec } as KubeObject, never)
+  await api.create(resources.ipPool, pool as KubeObject, never)
   // With the node's own network the lab's kubelet starts them without a call of CNI, which is ours to make.
-  const podSpec = { nodeName: node, hostNetwork: true, containers: [{ name: 'c', image: 'pause' }] }
+  const spec = { nodeName: node, hostNetwork: true, containers: [{ name: 'c', image: 'pause' }] }
   const annotations = { 'ipam.spidernet.io/ippool': '{"ipv4":["b"]}' }
-  for (let index = 0; index < samples; index++) {
-    const metadata = { name: `p-${index}`, namespace: 'default', annotations }
-    await api.create(
-      resources.pod,
-      { apiVersion: 'v1', kind: 'Pod', metadata, spec: podSpec } as KubeObject,
-      never,
-    )
-  }
-
-  const nodeDir = join(lab.dir, 'nodes', node)
-  const cni = (file: string, command: string, index: number): Call => ({
-    file,
-    env: {
-      CNI_COMMAND: command,
-      CNI_CONTAINERID: `bench-${index}`,
-      CNI_NETNS: join(lab.dir, 'nodes/other/netns'),
-      CNI_IFNAME: 'eth0',
-      CNI_PATH: '/usr/lib/cni',
-      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=p-${index}`,
-      SPIDERPOOL_AGENT_SOCKET: join(nodeDir, 'agent.sock'),
-      SPIDERPOOL_SPOOL_DIR: join(nodeDir, 'agent/spool'),
-    },
-    input: JSON.stringify({
-      cniVersion: '1.0.0',
-      name: 'bench',
-      type: 'macvlan',
-      ipam:
-        file === hostLocal ? { type: 'host-local', dataDir, subnet: '10.65.0.0/16' } : { type: 'spiderpool' },
-    }),
+  const names = Array.from({ length: samples }, (_, index) => `p-${index}`)
+  await inParallel(names, 8, (name) => {
+    const metadata = { name, namespace: 'default', labels: { bench: 'exec' }, annotations }
+    return api.create(resources.pod, { apiVersion: 'v1', kind: 'Pod', metadata, spec } as KubeObject, never)
   })
-  const pipe = join(nodeDir, 'cni/bin/spiderpool')
-  const calls: Record<string, (index: number) => Call> = {
-    true: () => ({ file: '/bin/true' }),
-    node: () => ({ file: process.execPath, args: ['-e', '0'] }),
-    pipeVersion: (index) => cni(pipe, 'VERSION', index),
-    pipeAdd: (index) => cni(pipe, 'ADD', index),
-    pipeDel: (index) => cni(pipe, 'DEL', index),
-    ...(existsSync(hostLocal)
-      ? {
-          hostLocalVersion: (index) => cni(hostLocal, 'VERSION', index),
-          hostLocalAdd: (index) => cni(hostLocal, 'ADD', index),
-          hostLocalDel: (index) => cni(hostLocal, 'DEL', index),
-        }
-      : {}),
-  }
-  const times = new Map<string, number[]>(Object.keys(calls).map((name) => [name, []]))
-  for (let index = 0; index < samples; index++) {
-    for (const [name, call] of Object.entries(calls)) times.get(name)?.push(time(call(index)))
-  }
-  const medians = Object.fromEntries(
-    [...times].map(([name, list]) => [name, Number(median(list).toFixed(3))] as const),
+}
+
+async function deletePods(api: KubeClient): Promise<void> {
+  const names = Array.from({ length: samples }, (_, index) => `p-${index}`)
+  await inParallel(names, 8, (name) =>
+    api.delete(resources.pod, { namespace: 'default', name }, { gracePeriodSeconds: 0 }, never),
   )
-  const base = medians['true'] ?? Number.NaN
-  for (const [name, ms] of Object.entries(medians))
+}
+
+const addressesOf = (turns: readonly Turn[] = []): readonly string[] =>
+  turns.flatMap(({ stdout }) =>
+    (JSON.parse(stdout) as { ips: { address: string }[] }).ips.map(
+      ({ address }) => address.split('/')[0] ?? '',
+    ),
+  )
+
+async function measure(lab: Lab, api: KubeClient, dataDir: string): Promise<ReadonlyMap<string, Turn[]>> {
+  const nodeDir = join(lab.dir, 'nodes', node)
+  const pipe = join(nodeDir, 'cni/bin/spiderpool')
+  const cni =
+    (file: string, command: string) =>
+    (index: number): Call => ({
+      file,
+      env: {
+        CNI_COMMAND: command,
+        CNI_CONTAINERID: `bench-${index}`,
+        CNI_NETNS: join(lab.dir, 'nodes/other/netns'),
+        CNI_IFNAME: 'eth0',
+        CNI_PATH: '/usr/lib/cni',
+        CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=p-${index}`,
+        SPIDERPOOL_AGENT_SOCKET: join(nodeDir, 'agent.sock'),
+        SPIDERPOOL_SPOOL_DIR: join(nodeDir, 'agent/spool'),
+      },
+      input: JSON.stringify({
+        cniVersion: command === 'STATUS' ? '1.1.0' : '1.0.0',
+        name: 'bench',
+        type: 'macvlan',
+        ipam:
+          file === hostLocal
+            ? { type: 'host-local', dataDir, subnet: '10.65.0.0/16' }
+            : { type: 'spiderpool' },
+      }),
+    })
+  const recorded = () => recordedAddresses(kubectlPath, lab.kubeconfig).map(({ address }) => address)
+  run(interleave(20, { pipe: cni(pipe, 'STATUS') })) // compiled code, open connections
+  const idle = run(
+    interleave(samples, {
+      true: () => ({ file: '/bin/true' }),
+      node: (index) => (index % nodeEvery === 0 ? { file: process.execPath, args: ['-e', '0'] } : undefined),
+      pipeVersion: cni(pipe, 'VERSION'),
+      pipeStatus: cni(pipe, 'STATUS'),
+      hostLocalVersion: cni(hostLocal, 'VERSION'),
+    }),
+  )
+  await makePods(api)
+  const added = run(interleave(samples, { pipeAdd: cni(pipe, 'ADD'), hostLocalAdd: cni(hostLocal, 'ADD') }))
+  const given = addressesOf(added.get('pipeAdd')).toSorted()
+  assert.equal(new Set(given).size, samples)
+  assert.deepEqual(recorded().toSorted(), given)
+  await deletePods(api)
+  const deleted = run(interleave(samples, { pipeDel: cni(pipe, 'DEL'), hostLocalDel: cni(hostLocal, 'DEL') }))
+  await waitFor('no address is left', 30_000, () => (recorded().length === 0 ? true : undefined))
+  return new Map([...idle, ...added, ...deleted].map(([name, turns]) => [name, [...turns]]))
+}
+
+setUpMachine()
+const dataDir = mkdtempSync(join(tmpdir(), 'bench-exec-'))
+const lab = labUp([node, 'other'])
+const api = new KubeClient(await loadKubeconfig(lab.kubeconfig))
+try {
+  const turns = await measure(lab, api, dataDir)
+  const calls = Object.fromEntries([...turns].map(([name, list]) => [name, summaryOf(list)]))
+  const base = calls['true']?.medianMs ?? Number.NaN
+  if (!values.json) {
     process.stdout.write(
-      `${name.padEnd(18)} ${ms.toFixed(2).padStart(8)} ms ${(ms / base).toFixed(2).padStart(7)}\n`,
+      `${'start of'.padEnd(18)} median ms  p95 ms  CPU ms  peak MiB  × true  (${samples} each)\n`,
     )
-  process.stdout.write(`${JSON.stringify({ samples, mediansMs: medians })}\n`)
+    for (const [name, { medianMs, p95Ms, cpuMs, peakMib }] of Object.entries(calls))
+      process.stdout.write(
+        `${name.padEnd(18)} ${medianMs.toFixed(2).padStart(9)} ${p95Ms.toFixed(2).padStart(7)}` +
+          ` ${cpuMs.toFixed(2).padStart(7)} ${peakMib.toFixed(2).padStart(9)}` +
+          ` ${(medianMs / base).toFixed(2).padStart(7)}\n`,
+      )
+  }
+  const { medianMs = Number.NaN, peakMib = Number.NaN } = calls['pipeStatus'] ?? {}
+  const ratioToTrue = rounded(medianMs / base)
+  const isMet = ratioToTrue <= 2 && peakMib < 3
+  const { server } = values
+  process.stdout.write(
+    `${JSON.stringify({ bench: 'exec', server, samples, ratioToTrue, peakMib, isMet, calls })}\n`,
+  )
 } finally {
   await api.close()
   lab.down()
