@@ -207,7 +207,7 @@ async function prepareFolders(options: AgentOptions, namespaces: Namespaces): Pr
         `chmod 0700 ${folder}`,
       )
   }
-  if (options.hostNetns !== undefined && (await namespaces.identity(options.hostNetns)) === undefined)
+  if (options.hostNetns !== undefined && namespaces.identity(options.hostNetns) === undefined)
     throw new AgentStartError(
       `Cannot use --host-netns "${options.hostNetns}": it is no network namespace`,
       'name the network namespace of the node, such as /var/run/netns/node1',

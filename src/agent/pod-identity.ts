@@ -55,11 +55,8 @@ function badArgs(problem: string, hint: string): CniError {
  * @returns its identity
  * @throws {CniError} code 8
  */
-export async function requireForeignNamespace(
-  env: AttachmentEnvironment,
-  namespaces: Namespaces,
-): Promise<string> {
-  const identity = await namespaces.identity(env.netns)
+export function requireForeignNamespace(env: AttachmentEnvironment, namespaces: Namespaces): string {
+  const identity = namespaces.identity(env.netns)
   const refuse = (problem: string, hint: string): CniError =>
     new CniError({
       cniCode: cniCodes.netns,
@@ -69,7 +66,7 @@ export async function requireForeignNamespace(
     })
   if (identity === undefined)
     throw refuse('is no network namespace', 'pass the path of the namespace of the sandbox')
-  if (!env.allowsOwnNetns && (await namespaces.hostIdentities()).includes(identity))
+  if (!env.allowsOwnNetns && namespaces.hostIdentities().includes(identity))
     throw refuse(
       'is the namespace of the node',
       'pass the namespace of the sandbox; host-network pods need no CNI call',

@@ -26,9 +26,9 @@ export interface DefaultRouteChange {
 /** Network namespaces as the agent sees them. */
 export interface Namespaces {
   /** What tells one namespace from all others; undefined when nothing, or no namespace, is at `path`. */
-  identity(path: string): Promise<string | undefined>
+  identity(path: string): string | undefined
   /** Identities of the node's namespace and of our own: no pod may be given one of them. */
-  hostIdentities(): Promise<readonly string[]>
+  hostIdentities(): readonly string[]
   /** Names of the links in the namespace. */
   interfaceNames(path: string): readonly string[]
   /** Takes default routes away and puts others in their place. */

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import {
   type AgentFlags,
   agentUsage,
@@ -31,7 +31,7 @@ async function main(given: AgentFlags): Promise<void> {
         ? { read: (signal) => readAuthorities(kube, flags.defaults.namespace, signal) }
         : { file: flags.controllerCa },
     servername: flags.controllerName,
-    token: async () => (await readFile(flags.tokenFile, 'utf8')).trim(),
+    token: () => readFileSync(flags.tokenFile, 'utf8'), // in memory (tmpfs), and a kilobyte
     logger,
   })
   const agent = await startAgent(flags, {

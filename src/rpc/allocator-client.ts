@@ -37,7 +37,7 @@ export interface AllocatorClientOptions {
   /** The name in the controller's certificate, where it is not the host of the URL. */
   readonly servername?: string
   /** Asked for each try, so that a rotated token counts at once. */
-  readonly token: () => Promise<string>
+  readonly token: () => string | Promise<string>
   readonly logger: Logger
   readonly random?: Random
   readonly tryMs?: number

@@ -28,7 +28,7 @@ export async function callHttps(call: HttpsCall, signal: AbortSignal): Promise<H
   const content = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
   const request = https.request({
     ...{ method, path, agent, host, port },
-    headers: { ...call.headers, host: new URL(place.url).host, ...(body === '' ? {} : content) },
+    headers: { ...call.headers, host: place.authority, ...(body === '' ? {} : content) },
     ...(servername === undefined ? {} : { servername }),
   })
   const onAbort = () => request.destroy(new DOMException('the call was given up', 'AbortError'))

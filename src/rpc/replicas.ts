@@ -6,6 +6,8 @@ import { InvalidInputError } from '../base/index.ts'
 export interface Place {
   /** `https://host:port`, for messages. */
   readonly url: string
+  /** `host:port` of the URL, for the header. */
+  readonly authority: string
   /** What to connect to: the host of the URL, or one address of its name. */
   readonly host: string
   readonly port: number
@@ -81,7 +83,13 @@ export class Replicas {
   #placeOf(url: URL, address?: string): Place {
     const host = hostOf(url)
     const servername = this.#servername ?? (isIP(host) === 0 ? host : this.#nameOfAddresses)
-    return { url: url.origin, host: address ?? host, port: Number(url.port || 443), servername }
+    return {
+      url: url.origin,
+      authority: url.host,
+      host: address ?? host,
+      port: Number(url.port || 443),
+      servername,
+    }
   }
 
   /** In the background: whoever asks goes on with what is known. */

@@ -215,11 +215,11 @@ export class PathNamespaces implements Namespaces {
   readonly macs: string[] = []
   macRefusal: Error | undefined
 
-  async identity(path: string): Promise<string | undefined> {
+  identity(path: string): string | undefined {
     return path.startsWith('/netns/') && !this.gone.has(path) ? `4:${path}` : undefined
   }
 
-  async hostIdentities(): Promise<readonly string[]> {
+  hostIdentities(): readonly string[] {
     return ['4:/netns/host']
   }
 

@@ -81,7 +81,7 @@ export class IpamPlugin {
     const pod = podOf(request.env)
     const { env, config } = request
     const ips = runtimeIps(env)
-    const netnsIdentity = await requireForeignNamespace(env, this.#ports.namespaces)
+    const netnsIdentity = requireForeignNamespace(env, this.#ports.namespaces)
     using deadline = deadlineAfter(addBudgetMs, signal)
     const limited = deadline.signal
     return await this.#containers.run(env.containerId, 'exclusive', limited, async () => {
@@ -251,7 +251,7 @@ export class IpamPlugin {
     const { journal, namespaces, clock, logger } = this.#ports
     for (const entry of journal.entries()) {
       const isOld = clock.nowMs() - entry.atMs > sweepAfterMs
-      if (entry.state !== 'held' || !isOld || (await isSandboxAlive(entry, namespaces))) continue
+      if (entry.state !== 'held' || !isOld || isSandboxAlive(entry, namespaces)) continue
       const seen = this.#gone.get(entry) ?? 0
       this.#gone.set(entry, seen + 1)
       if (seen === 0) continue // once more in a minute: DEL may be under way

@@ -46,7 +46,7 @@ export class NodeReporter {
     const alive: { containerId: string; ifName: string }[] = []
     for (const entry of journal.entries()) {
       // What is being released is not claimed: its DEL has come.
-      if (entry.state === 'held' && (await isSandboxAlive(entry, namespaces)))
+      if (entry.state === 'held' && isSandboxAlive(entry, namespaces))
         alive.push({ containerId: entry.containerId, ifName: entry.ifName })
     }
     using deadline = deadlineAfter(reportBudgetMs, signal)
@@ -59,7 +59,7 @@ export class NodeReporter {
 }
 
 /** Whether the namespace that the attachment was made in is still there: the same one, not another at its path. */
-export async function isSandboxAlive(entry: JournalEntry, namespaces: Namespaces): Promise<boolean> {
+export function isSandboxAlive(entry: JournalEntry, namespaces: Namespaces): boolean {
   if (entry.netnsIdentity === '') return true // a damaged entry: only DEL can say
-  return (await namespaces.identity(entry.netns)) === entry.netnsIdentity
+  return namespaces.identity(entry.netns) === entry.netnsIdentity
 }

@@ -68,7 +68,7 @@ export class MetaPlugin {
     const config = parseMetaConfig(request.config, this.#ports.defaults)
     const identity = podOf(request.env)
     const { env } = request
-    await requireForeignNamespace(env, this.#ports.namespaces)
+    requireForeignNamespace(env, this.#ports.namespaces)
     using deadline = deadlineAfter(addBudgetMs, signal)
     const limited = deadline.signal
     return await this.#containers.run(env.containerId, 'exclusive', limited, async () => {
@@ -285,7 +285,7 @@ export class MetaPlugin {
       }
     }
     // Also what a plugin failed, or forgot, to release; but never while its interface may still use the address.
-    if (errors.length === 0 || (await this.#areLinksGone(scratch)))
+    if (errors.length === 0 || this.#areLinksGone(scratch))
       await this.#ports.releaseContainer(scratch.containerId, signal)
     const [first] = errors
     if (first === undefined) return this.#ports.scratch.delete(scratch.containerId)
@@ -297,9 +297,9 @@ export class MetaPlugin {
     throw new CniError(parts, { cause: new AggregateError(errors) })
   }
 
-  async #areLinksGone({ netns, attachments }: Scratch): Promise<boolean> {
+  #areLinksGone({ netns, attachments }: Scratch): boolean {
     const { namespaces } = this.#ports
-    if (netns === '' || (await namespaces.identity(netns)) === undefined) return true
+    if (netns === '' || namespaces.identity(netns) === undefined) return true
     const present = namespaces.interfaceNames(netns)
     return !attachments.some(({ ifName }) => present.includes(ifName))
   }

@@ -63,15 +63,17 @@ export async function servePlugins(
 
 async function serveOne(socket: Socket, handler: PluginHandler, logger: Logger): Promise<void> {
   const gone = new AbortController()
-  socket.once('close', () => {
+  const onClose = (): void => {
     gone.abort(new DOMException('the caller is gone', 'AbortError'))
-  })
+  }
+  socket.once('close', onClose)
   socket.on('error', (error) => {
     logger.debug('plugin connection broke', { err: error })
   })
   try {
     const frame = await readFrame(socket)
     const answer = await handler(decodeRequest(frame), gone.signal)
+    socket.off('close', onClose)
     socket.end(encodeAnswer(answer))
   } catch (error) {
     logger.warn('plugin request refused', { err: error })
@@ -94,30 +96,37 @@ function readFrame(socket: Socket): Promise<Uint8Array> {
   const timer = setTimeout(() => {
     refuse(`is not complete after ${frameBudgetMs} ms`)
   }, frameBudgetMs)
-  socket.on('end', () => {
+  const onEnd = (): void => {
     refuse('is cut short')
-  })
-  socket.on('close', () => {
-    refuse('is cut short')
-  })
+  }
+  socket.once('end', onEnd)
+  socket.once('close', onEnd)
   const onData = (chunk: Buffer): void => {
     chunks.push(chunk)
     bytes += chunk.length
     try {
-      wanted ??= requestLength(Buffer.concat(chunks)) // unknown only while there are fewer than 8 bytes
+      wanted ??= requestLength(joined(chunks)) // unknown only while there are fewer than 8 bytes
     } catch (error) {
       reject(toError(error))
       return
     }
     if (wanted === undefined || bytes < wanted) return
     if (bytes > wanted) refuse(`is longer than the ${wanted} bytes that it says`)
-    else resolve(Buffer.concat(chunks))
+    else resolve(joined(chunks))
   }
   socket.on('data', onData)
   return promise.finally(() => {
     clearTimeout(timer)
     socket.off('data', onData)
+    socket.off('end', onEnd)
+    socket.off('close', onEnd)
   })
+}
+
+/** Most frames come in one piece. */
+function joined(chunks: readonly Buffer[]): Buffer {
+  const [first] = chunks
+  return chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks)
 }
 
 async function prepareFolder(path: string): Promise<void> {

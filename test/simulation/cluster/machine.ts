@@ -39,8 +39,8 @@ export class Machine {
       disk: this.disk,
       spool: [],
       namespaces: {
-        identity: (path) => Promise.resolve(this.#netns.get(path)),
-        hostIdentities: () => Promise.resolve(['host']),
+        identity: (path) => this.#netns.get(path),
+        hostIdentities: () => ['host'],
         interfaceNames: () => [],
         changeDefaultRoutes: () => undefined,
         giveMac: () => undefined,
