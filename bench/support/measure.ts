@@ -1,5 +1,5 @@
 // What benchmarks measure with: percentiles, CPU seconds and memory of processes, writes seen by watches.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { KubeObject, Resource } from '../../src/api/index.ts'
 import { toError } from '../../src/base/index.ts'
 import type { KubeApi } from '../../src/kube/index.ts'
@@ -35,6 +35,48 @@ export function cpuSeconds(pid: number): number {
   } catch {
     return 0
   }
+}
+
+/** Memory of a process as the kernel counts it, MB of 2^20 bytes. */
+export interface MemoryUse {
+  readonly rssMb: number
+  /** A page that n processes share counts for 1/n: what one more process costs. */
+  readonly pssMb: number
+  /** Highest RSS so far. */
+  readonly peakMb: number
+}
+
+/** @throws when it is gone */
+export function memoryOf(pid: number): MemoryUse {
+  const megabytes = (file: string, key: string): number => {
+    const kilobytes = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readFileSync(file, 'utf8'))?.[1]
+    if (kilobytes === undefined) throw new Error(`${file} has no ${key}`)
+    return rounded(Number(kilobytes) / 1024, 1)
+  }
+  const status = `/proc/${pid}/status`
+  return {
+    rssMb: megabytes(status, 'VmRSS'),
+    pssMb: megabytes(`/proc/${pid}/smaps_rollup`, 'Pss'),
+    peakMb: megabytes(status, 'VmHWM'),
+  }
+}
+
+/** How often the threads of a process went to sleep by themselves: an idle one does so once for each time that it was woken. */
+export function wakeUps(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const counts = threads.map((thread) => {
+    const status = readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')
+    return Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1] ?? 0)
+  })
+  return counts.reduce((sum, count) => sum + count, 0)
+}
+
+/** How long ago the process started, in seconds. */
+export function ageSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const startTicks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
+  const upSeconds = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0])
+  return upSeconds - startTicks / ticksPerSecond
 }
 
 /** CPU seconds of processes by name since it was made. */
