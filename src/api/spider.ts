@@ -143,14 +143,14 @@ export interface SpiderIpBlock extends KubeObject {
     readonly cidr: string
     /** Term of the leader that wrote last: a leader with a lower term must not write, and steps down. */
     readonly term: number
-    /** By canonical address text. */
-    readonly entries?: Readonly<Record<string, BlockEntry>>
+    /** By canonical address text: as the API server has them, each a text with JSON inside; see `formatEntry`, `readEntry`. */
+    readonly entries?: Readonly<Record<string, string | BlockEntry>>
     /** When each address was released last, milliseconds since the epoch: rest before reuse. */
     readonly released?: Readonly<Record<string, number>>
     /** Addresses that somebody outside uses, by canonical text: given to nobody until the time is over. */
     readonly quarantine?: Readonly<Record<string, Quarantine>>
     /** Who had the addresses before, oldest first; bounded. */
-    readonly history?: readonly PastHolder[]
+    readonly history?: readonly (string | PastHolder)[]
   }
 }
 
@@ -205,6 +205,8 @@ export interface BlockEntry {
    * contested: it outlives its owner, and goes to the first of them.
    */
   readonly claims?: readonly BlockEntry[]
+  /** Members that a newer controller wrote beside these. */
+  readonly unknown?: Readonly<Record<string, unknown>>
 }
 
 /** A record in `status.allocatedIPs` of a pool, or a SpiderEndpoint; the record counts when both were found. */

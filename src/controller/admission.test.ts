@@ -77,7 +77,7 @@ void test('a pool may not lose an address that a block at the API server records
     spec: {
       cidr: '10.6.0.0/25',
       term: 1,
-      entries: { '10.6.0.12': entryOf('p4'), '10.6.0.30': entryOf('p5') },
+      entries: { '10.6.0.12': JSON.stringify(entryOf('p4')), '10.6.0.30': JSON.stringify(entryOf('p5')) },
     },
   }
   await kit.api.create(resources.ipBlock, block, never)

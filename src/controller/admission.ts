@@ -12,6 +12,7 @@ import {
 } from '../api/index.ts'
 import { InvalidInputError, OperationError, parseJson, stringifyJson, toError } from '../base/index.ts'
 import { ApiError, type KubeApi } from '../kube/index.ts'
+import { entriesOf } from '../ledger/index.ts'
 import type { Route, RouteReply, RouteRequest } from '../rpc/index.ts'
 import {
   type AdmissionReview,
@@ -168,14 +169,14 @@ async function usedIpsOf(
   signal: AbortSignal,
 ): Promise<readonly UsedIp[]> {
   const keep = ({ metadata, spec }: SpiderIpBlock): SpiderIpBlock => {
-    const ofPool = Object.entries(spec.entries ?? {}).filter(
+    const ofPool = Object.entries(entriesOf({ spec })).filter(
       ([, entry]) => typeof wanted === 'object' || entry.pool === wanted,
     )
     return { metadata, spec: { ...spec, entries: Object.fromEntries(ofPool) } }
   }
   const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, { limit: blockPage, keep }, signal)
   return items.flatMap(({ spec }) =>
-    Object.entries(spec.entries ?? {}).map(([ip, entry]) => ({ ip, holder: holderTextOf(entry) })),
+    Object.entries(entriesOf({ spec })).map(([ip, entry]) => ({ ip, holder: holderTextOf(entry) })),
   )
 }
 

@@ -4,11 +4,13 @@
  * Types to know: `Ledger`, `AddCall`, `BlockStore`. This room must never answer what the store has not acknowledged.
  */
 export type { AddAnswer, AddCall, AddPlan, NewGrant, Sharing } from './add-call.ts'
-export { blockSizes, formatBlock, type ParsedBlock, parseBlock } from './blocks/block-codec.ts'
+export { blockSizes, entriesOf, formatBlock, type ParsedBlock, parseBlock } from './blocks/block-codec.ts'
 export type { BlockChange, BlockStore } from './blocks/block-store.ts'
 export type { AddressChange, AddressListener, QuarantinedAddress } from './blocks/book.ts'
+export { formatEntry, formatPastHolder } from './blocks/entry-text.ts'
 export { appendHistory, endedBy } from './blocks/history.ts'
 export { MemoryBlockStore } from './blocks/memory-block-store.ts'
+export { readEntry, readPastHolder } from './blocks/read-entry.ts'
 export { claimsOf, type FoundAddress, heirOf, isContested, isSameHolder } from './claims.ts'
 export {
   attachmentsOf,

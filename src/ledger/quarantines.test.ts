@@ -6,6 +6,7 @@ import { type Clock, silentLogger } from '../base/index.ts'
 import type { AddAnswer, AddCall } from './add-call.ts'
 import { blockSizes, parseBlock } from './blocks/block-codec.ts'
 import { MemoryBlockStore } from './blocks/memory-block-store.ts'
+import { readPastHolder } from './blocks/read-entry.ts'
 import { AddressRefusedError, PoolFullError, QuarantineFullError } from './errors.ts'
 import { Ledger } from './ledger.ts'
 import { reservedOf } from './pool/offered.ts'
@@ -231,7 +232,10 @@ void test('a freed address leaves a record of its holder: 3 for each address, 12
     clock.at = 2_000_000 + round * 1000
     await ledger.free([held], never)
   }
-  const history = async () => (await store.read(blockName, never))?.spec.history ?? []
+  const history = async () => {
+    const stored = (await store.read(blockName, never))?.spec.history ?? []
+    return stored.map(readPastHolder).filter((one) => one !== undefined)
+  }
   assert.deepEqual(
     (await history()).map(({ ip, pod, until }) => [ip, pod, Math.floor(until / 1000)]),
     [2, 3, 4].map((round) => ['10.6.1.0', `default/a${round}`, 2000 + round]),

@@ -12,6 +12,7 @@ import {
 } from '../../src/api/index.ts'
 import { isOurEndpoint, writerOf } from '../../src/controller/views/view-marks.ts'
 import type { KubeClient } from '../../src/kube/index.ts'
+import { entriesOf } from '../../src/ledger/index.ts'
 import { type BareServer, startBareServer } from '../support/bare-server.ts'
 import {
   adminClient,
@@ -112,7 +113,7 @@ after(async () => {
 
 async function ledgerEntries() {
   const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, { limit: 50 }, never)
-  return new Map(items.flatMap(({ spec }) => Object.entries(spec.entries ?? {})))
+  return new Map(items.flatMap((block) => Object.entries(entriesOf(block))))
 }
 
 /** Either the reference's, as it was, or ours. */

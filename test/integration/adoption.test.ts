@@ -17,7 +17,6 @@ import {
   type Resource,
   resources,
   type SpiderEndpoint,
-  type SpiderIpBlock,
   type SpiderIpPool,
   spiderFinalizer,
 } from '../../src/api/index.ts'
@@ -26,6 +25,7 @@ import type { KubeClient } from '../../src/kube/index.ts'
 import { type BareServer, startBareServer } from '../support/bare-server.ts'
 import { runKilledLeader } from '../support/killed-leader.ts'
 import { adminClient, controllerKubeconfig, installKinds, LeaderKit, repeat } from '../support/leader-kit.ts'
+import { recordedEntry } from '../support/recorded-entry.ts'
 import { agentLabels, ReferenceCluster, referenceEndpoint, textOf } from '../support/reference-cluster.ts'
 import { waitFor } from './lab-harness.ts'
 
@@ -63,10 +63,7 @@ const poolOf = (name: string) => api.get<SpiderIpPool>(resources.ipPool, { name 
 const endpointOf = (name: string) =>
   api.get<SpiderEndpoint>(resources.endpoint, { name, namespace: ns }, never)
 
-async function entryOf(ip: string) {
-  const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, {}, never)
-  return items.map(({ spec }) => spec.entries?.[ip]).find((entry) => entry !== undefined)
-}
+const entryOf = (ip: string) => recordedEntry(api, ip)
 
 async function eventsOf(kind: string, name: string, reason: string): Promise<readonly string[]> {
   const { items } = await api.listAll<EventObject>(resources.event, {}, never)

@@ -88,7 +88,7 @@ async function sandboxOf(name: string): Promise<Sandbox> {
 
 function entryText(blocks: readonly unknown[], ip: string): string {
   const entries = blocks.map((block) => (block as { spec: { entries?: object } }).spec.entries ?? {})
-  return JSON.stringify(entries.map((all) => (all as Record<string, unknown>)[ip]).find(Boolean) ?? {})
+  return entries.map((all) => (all as Record<string, string>)[ip]).find(Boolean) ?? ''
 }
 
 function sandbox(name: string): Sandbox {

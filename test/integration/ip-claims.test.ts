@@ -9,7 +9,6 @@ import {
   type KubeObject,
   resources,
   type SpiderEndpoint,
-  type SpiderIpBlock,
   type SpiderIpClaim,
   type SpiderIpPool,
   spiderFinalizer,
@@ -18,6 +17,7 @@ import { toRpcFailure } from '../../src/controller/allocator/errors.ts'
 import type { KubeClient } from '../../src/kube/index.ts'
 import { type BareServer, startBareServer } from '../support/bare-server.ts'
 import { adminClient, controllerKubeconfig, installKinds, LeaderKit, repeat } from '../support/leader-kit.ts'
+import { recordedEntry } from '../support/recorded-entry.ts'
 import { ReferenceCluster } from '../support/reference-cluster.ts'
 import { eventually } from '../support/workload-kit.ts'
 
@@ -86,10 +86,7 @@ async function goneClaim(name: string): Promise<void> {
   })
 }
 
-async function entryOf(ip: string) {
-  const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, {}, never)
-  return items.map(({ spec }) => spec.entries?.[ip]).find((entry) => entry !== undefined)
-}
+const entryOf = (ip: string) => recordedEntry(api, ip)
 
 async function newPod(
   name: string,

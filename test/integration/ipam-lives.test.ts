@@ -13,6 +13,7 @@ import {
 } from '../../src/api/index.ts'
 import { silentLogger } from '../../src/base/index.ts'
 import { ApiError, createCache } from '../../src/kube/index.ts'
+import { readEntry } from '../../src/ledger/index.ts'
 import { IpamRig } from '../support/ipam-rig.ts'
 import { repeat } from '../support/leader-kit.ts'
 import { eventually } from '../support/workload-kit.ts'
@@ -232,8 +233,8 @@ void test('A21 sticky record lost', async () => {
   const entry = block?.spec.entries?.['10.21.168.105']
   assert.ok(block !== undefined && entry !== undefined)
   const uid = thief.metadata.uid ?? ''
-  const theirs = { ...entry, pod: 'default/a21-thief', podUid: uid, owner: { kind: 'pod', uid } }
-  const body = [{ op: 'replace', path: '/spec/entries/10.21.168.105', value: theirs }]
+  const theirs = { ...readEntry(entry), pod: 'default/a21-thief', podUid: uid, owner: { kind: 'pod', uid } }
+  const body = [{ op: 'replace', path: '/spec/entries/10.21.168.105', value: JSON.stringify(theirs) }]
   await rig.api.patch(resources.ipBlock, { name: block.metadata.name }, { type: 'json', body }, never)
   const pods = await replicasOf('a21-web', 1, before)
   assert.deepEqual(await addAll(pods, '2'), ['10.21.168.106'])

@@ -74,16 +74,14 @@ export function kubectlJson<T>(kubectl: string, kubeconfig: string, args: readon
 /** What the durable ledger says, read with kubectl. */
 export function recordedAddresses(kubectl: string, kubeconfig: string): readonly RecordedAddress[] {
   interface Block {
-    spec: { entries?: Record<string, { pod: string; podUid: string; nic: string }> }
+    spec: { entries?: Record<string, string> }
   }
   const { items } = kubectlJson<KubectlList<Block>>(kubectl, kubeconfig, ['get', 'spideripblocks'])
   return items.flatMap(({ spec }) =>
-    Object.entries(spec.entries ?? {}).map(([address, { pod, podUid, nic }]) => ({
-      address,
-      pod,
-      podUid,
-      nic,
-    })),
+    Object.entries(spec.entries ?? {}).map(([address, text]) => {
+      const { pod, podUid, nic } = JSON.parse(text) as Omit<RecordedAddress, 'address'>
+      return { address, pod, podUid, nic }
+    }),
   )
 }
 

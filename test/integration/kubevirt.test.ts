@@ -14,9 +14,11 @@ import {
 import { toRpcFailure } from '../../src/controller/allocator/errors.ts'
 import { DryRun } from '../../src/controller/index.ts'
 import type { KubeClient } from '../../src/kube/index.ts'
+import { entriesOf } from '../../src/ledger/index.ts'
 import { type BareServer, startBareServer } from '../support/bare-server.ts'
 import { adminClient, controllerKubeconfig, installKinds, LeaderKit, repeat } from '../support/leader-kit.ts'
 import { installMachineKinds, Machines } from '../support/machines.ts'
+import { recordedEntry } from '../support/recorded-entry.ts'
 import { waitFor } from './lab-harness.ts'
 
 const never = new AbortController().signal
@@ -65,13 +67,10 @@ async function lead(): Promise<LeaderKit> {
 }
 const endpointOf = (name: string) =>
   api.get<SpiderEndpoint>(resources.endpoint, { name, namespace: ns }, never)
-async function entryOf(ip: string) {
-  const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, {}, never)
-  return items.map(({ spec }) => spec.entries?.[ip]).find((entry) => entry !== undefined)
-}
+const entryOf = (ip: string) => recordedEntry(api, ip)
 async function heldOf(name: string): Promise<readonly string[]> {
   const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, {}, never)
-  const entries = items.flatMap(({ spec }) => Object.entries(spec.entries ?? {}))
+  const entries = items.flatMap((block) => Object.entries(entriesOf(block)))
   return entries.flatMap(([ip, { pod }]) => (pod === `${ns}/${name}` ? [ip] : []))
 }
 const del = (leader: LeaderKit, pod: string, node = 'node1') =>

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { type EventObject, resources, type SpiderIpBlock } from '../../src/api/index.ts'
 import type { KubeClient } from '../../src/kube/index.ts'
+import { entriesOf } from '../../src/ledger/index.ts'
 import type { BareServer } from '../support/bare-server.ts'
 import { type CliResult, named, pool, runCtl } from '../support/cli-kit.ts'
 import { inParallel, LeaderKit } from '../support/leader-kit.ts'
@@ -228,7 +229,7 @@ void test('releases beside a leader that goes on allocating in the same block: n
   )
   assert.equal(new Set(now.flat()).size, living.length, 'no address twice')
   const { items } = await api.list<SpiderIpBlock>(resources.ipBlock, {}, never)
-  const recorded = items.flatMap(({ spec }) => Object.entries(spec.entries ?? {}))
+  const recorded = items.flatMap((block) => Object.entries(entriesOf(block)))
   const inPool = recorded.filter(([, entry]) => entry.pool === 'churn').map(([ip, entry]) => [entry.pod, ip])
   assert.deepEqual(
     new Map(inPool as [string, string][]),

@@ -30,6 +30,7 @@ import {
   createDefaultNetworks,
   createRights,
 } from '../../src/lab/supervisor/lab-objects.ts'
+import { entriesOf } from '../../src/ledger/index.ts'
 import { listMounts, prepareNamespaces, unmount } from '../../src/netlink/index.ts'
 import { type AllocatorClient, createAllocatorClient } from '../../src/rpc/index.ts'
 import { buildPipe, type PluginOutcome, runPipe } from './agent-kit.ts'
@@ -362,7 +363,7 @@ export class IpamRig implements AsyncDisposable {
 
   async #entries(pool: string): Promise<readonly (readonly [string, BlockEntry])[]> {
     const { items } = await this.api.listAll<SpiderIpBlock>(resources.ipBlock, {}, never)
-    const entries = items.flatMap(({ spec }) => Object.entries(spec.entries ?? {}))
+    const entries = items.flatMap((block) => Object.entries(entriesOf(block)))
     return entries.filter(([, one]) => one.pool === pool).sort(([a], [b]) => (a < b ? -1 : 1))
   }
 

@@ -17,8 +17,6 @@ export const crdLimits = {
   recordedRoutes: 1000,
   /** Any other text of a record: names and ids, at most `namespace/name` of 253 characters each. */
   recordedText: 512,
-  /** Sandboxes of one address, and addresses of one request. */
-  recordedItems: 1000,
   /** Term of a leader: a Lease counts its own with 32 bits. */
   term: 2_000_000_000,
   /** Entries of `hijackCIDR`. */
@@ -31,6 +29,8 @@ export const crdLimits = {
   trunks: 4096,
   /** Addresses in one block, and as many release times. */
   blockEntries: 4096,
+  /** One record of a block, as JSON: an owner with its routes and facts, and all claims to its address. */
+  recordBytes: 262_144,
   /** Holders of one address beside its owner, as other allocators recorded them. */
   blockClaims: 128,
   /** Past holders of the addresses of one block; the controller keeps fewer. */

@@ -3,7 +3,7 @@ import { recordedRoutesSchema } from './address-rules.ts'
 import { dnsSchema, metadataSchema } from './grant-schemas.ts'
 import { crdLimits } from './limits.ts'
 import { type CrdManifest, crdManifest, type PrinterColumn } from './manifest.ts'
-import { flag, int64, integer, list, map, object, type Schema, text } from './schema.ts'
+import { flag, int64, list, map, object, type Schema, text } from './schema.ts'
 
 const nicColumn = (name: string, field: string): PrinterColumn => ({
   name,
@@ -69,92 +69,9 @@ export const endpointCrd: CrdManifest = crdManifest({
   subresources: {},
 })
 
-// A ledger entry repeats what others wrote: bounded, so that one object cannot outgrow what the API server stores.
+// A ledger record repeats what others wrote: bounded, so that one object cannot outgrow what the API server stores.
 const recorded = (description: string): Schema => text(description, { maxLength: crdLimits.recordedText })
-const requestIps = list(
-  'All addresses of the request.',
-  { type: 'string', maxLength: crdLimits.ipLength },
-  { maxItems: crdLimits.recordedItems },
-)
-
-const entryProperties: Readonly<Record<string, Schema>> = {
-  pool: recorded('Pool that gave the address.'),
-  nic: recorded('Interface of the pod.'),
-  owner: object(
-    'A pod by uid, or a replica of a sticky workload.',
-    {
-      kind: text('pod or sticky.', { enum: ['pod', 'sticky'] }),
-      uid: recorded('UID of the pod or of the workload.'),
-      group: recorded('API group of the workload.'),
-      ownerKind: recorded('Kind of the workload.'),
-      name: recorded('Name of the workload.'),
-      replica: recorded('Ordinal or name of the replica.'),
-    },
-    { required: ['kind', 'uid'], 'x-kubernetes-preserve-unknown-fields': true },
-  ),
-  pod: recorded('namespace/name of the pod that uses the address, or used it last.'),
-  podUid: recorded('UID of that pod.'),
-  node: recorded('Node of that pod.'),
-  intent: object(
-    'Set when one request took several addresses: held until all carry this id.',
-    { id: recorded('Name of the request.'), ips: requestIps },
-    { required: ['id', 'ips'] },
-  ),
-  attachments: list(
-    'Sandboxes that use the address; none when it is detached.',
-    object(
-      'One sandbox.',
-      {
-        containerId: recorded('Container id.'),
-        node: recorded('Node.'),
-        active: flag('Carries traffic.'),
-        podName: recorded('Pod of the sandbox, when the record is that of a virtual machine or of a claim.'),
-        podUid: recorded('UID of that pod.'),
-      },
-      { required: ['containerId', 'node', 'active'], 'x-kubernetes-preserve-unknown-fields': true },
-    ),
-    { maxItems: crdLimits.recordedItems },
-  ),
-  since: int64('Time of the allocation, milliseconds since the epoch.'),
-  grant: object(
-    'What the request was answered with.',
-    {
-      prefixBits: integer('Prefix length of the network.'),
-      gateway: recorded('Default gateway.'),
-      routes: recordedRoutesSchema('Routes of the interface.'),
-      cleanGateway: flag('No default route for this interface.'),
-      vlan: integer('VLAN tag.'),
-      mac: recorded('MAC address.'),
-      dns: dnsSchema('DNS settings.'),
-      metadata: metadataSchema('Free-form facts.'),
-      isStatic: flag('The pod asked for this very address.'),
-      isDual: flag('The interface was given an address of each family.'),
-    },
-    { required: ['prefixBits'], 'x-kubernetes-preserve-unknown-fields': true },
-  ),
-  adopted: text('Where an allocation of another allocator was found; gone when its pod was seen to use it.', {
-    enum: ['record', 'endpoint'],
-  }),
-}
-
-const entryExtra = {
-  required: ['pool', 'nic', 'owner'],
-  // A newer controller may record more than this schema knows, and must not lose it.
-  'x-kubernetes-preserve-unknown-fields': true,
-} as const
-
-const blockEntry = object(
-  'Who owns one address.',
-  {
-    ...entryProperties,
-    claims: list(
-      'Others that are recorded as holders of the address: it is given to nobody new.',
-      object('Another holder.', entryProperties, entryExtra),
-      { maxItems: crdLimits.blockClaims },
-    ),
-  },
-  entryExtra,
-)
+const recordText: Schema = { type: 'string', maxLength: crdLimits.recordBytes }
 
 const time = (description: string): Schema => int64(`${description}, milliseconds since the epoch.`)
 
@@ -169,20 +86,6 @@ const quarantineRecord = object(
     node: recorded('Node of that pod.'),
   },
   { required: ['since', 'until'], 'x-kubernetes-preserve-unknown-fields': true },
-)
-
-const pastHolder = object(
-  'One allocation that is over.',
-  {
-    ip: text('Address in canonical text.', { maxLength: crdLimits.ipLength }),
-    pod: recorded('namespace/name of the pod.'),
-    podUid: recorded('UID of the pod.'),
-    nic: recorded('Interface of the pod.'),
-    node: recorded('Node of the pod.'),
-    since: time('When it was given'),
-    until: time('When it was freed'),
-  },
-  { required: ['ip'], 'x-kubernetes-preserve-unknown-fields': true },
 )
 
 const blockSpec: Schema = object(
@@ -213,7 +116,7 @@ const blockSpec: Schema = object(
         },
       ],
     }),
-    entries: map('Owners by address in canonical text.', blockEntry, {
+    entries: map('Owners by address in canonical text: each a JSON object, as one text.', recordText, {
       maxProperties: crdLimits.blockEntries,
     }),
     released: map('When each address was released last, milliseconds since the epoch.', int64('Time.'), {
@@ -222,11 +125,16 @@ const blockSpec: Schema = object(
     quarantine: map('Addresses that somebody outside uses, by canonical text.', quarantineRecord, {
       maxProperties: crdLimits.blockEntries,
     }),
-    history: list('Who had the addresses before, oldest first.', pastHolder, {
-      maxItems: crdLimits.blockHistory,
-    }),
+    history: list(
+      'Who had the addresses before, oldest first: each a JSON object, as one text.',
+      recordText,
+      {
+        maxItems: crdLimits.blockHistory,
+      },
+    ),
   },
-  { required: ['cidr', 'term'] },
+  // Nobody shares the fields of a block: who wrote which is not kept, at a cost for each of them and each write.
+  { required: ['cidr', 'term'], 'x-kubernetes-map-type': 'atomic' },
 )
 
 /** SpiderIPBlock: the durable ledger, one object for each aligned range of addresses. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { parseIp } from '../../address/index.ts'
 import { type BlockEntry, isDnsSubdomain, type SpiderIpBlock } from '../../api/index.ts'
-import { parseBlock } from '../../ledger/index.ts'
+import { entriesOf, parseBlock, readPastHolder } from '../../ledger/index.ts'
 import {
   reservationName,
   withoutOwner,
@@ -35,10 +35,9 @@ void test('withoutOwner() frees one address and leaves all else, the term and th
   assert.deepEqual(entries, { '10.0.0.2': entry('v') })
   assert.deepEqual(released, { '10.0.0.9': 1, '10.0.0.1': 50 })
   assert.equal(term, 9)
-  assert.deepEqual(
-    history?.map(({ ip, pod, since, until }) => [ip, pod, since, until]),
-    [['10.0.0.1', 'a/u', 5, 50]],
-  )
+  assert.deepEqual(history?.map(readPastHolder), [
+    { ip: '10.0.0.1', pod: 'a/u', podUid: 'u', nic: 'eth0', node: 'n', since: 5, until: 50 },
+  ])
   assert.deepEqual(parseBlock(after).problems, [])
   assert.equal(withoutOwner(after, '10.0.0.1', 60), after)
 })
@@ -49,7 +48,7 @@ void test('withoutOwner() leaves a contested address to the next who is recorded
     '10.0.0.1',
     50,
   )
-  assert.deepEqual(after.spec.entries, { '10.0.0.1': entry('v', { claims: [entry('w')] }) })
+  assert.deepEqual(entriesOf(after), { '10.0.0.1': entry('v', { claims: [entry('w')] }) })
   assert.equal(after.spec.released?.['10.0.0.1'], undefined)
 })
 
@@ -57,8 +56,8 @@ void test('withSettled() makes entries of one request stand by themselves, and n
   const open = (id: string) => entry('u', { intent: { id, ips: ['10.0.0.1', '10.0.0.2'] } })
   const before = block({ '10.0.0.1': open('i'), '10.0.0.2': open('k') })
   const after = withSettled(before, ['10.0.0.1', '10.0.0.2'], 'i')
-  assert.deepEqual(after.spec.entries?.['10.0.0.1']?.intent, { id: 'i', ips: [] })
-  assert.deepEqual(after.spec.entries?.['10.0.0.2']?.intent, open('k').intent)
+  assert.deepEqual(entriesOf(after)['10.0.0.1']?.intent, { id: 'i', ips: [] })
+  assert.deepEqual(entriesOf(after)['10.0.0.2']?.intent, open('k').intent)
   assert.equal(withSettled(before, ['10.0.0.3'], 'i'), before)
 })
 

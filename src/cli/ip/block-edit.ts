@@ -1,6 +1,17 @@
 import { blockOf, formatIp, type IpAddress } from '../../address/index.ts'
-import type { BlockEntry, Quarantine, SpiderIpBlock } from '../../api/index.ts'
-import { appendHistory, blockSizes, endedBy, formatBlock, heirOf, settled } from '../../ledger/index.ts'
+import type { Quarantine, SpiderIpBlock } from '../../api/index.ts'
+import {
+  appendHistory,
+  blockSizes,
+  endedBy,
+  formatBlock,
+  formatEntry,
+  formatPastHolder,
+  heirOf,
+  readEntry,
+  readPastHolder,
+  settled,
+} from '../../ledger/index.ts'
 
 type Spec = SpiderIpBlock['spec']
 
@@ -13,25 +24,26 @@ export const retryMs = { firstMs: 10, capMs: 500 } as const
  * All else stays, the term of the last leader too: written with the version that was read, it is one more legal step.
  */
 export function withoutOwner(block: SpiderIpBlock, ip: string, nowMs: number): SpiderIpBlock {
-  const entry = block.spec.entries?.[ip]
+  const entry = readEntry(block.spec.entries?.[ip])
   if (entry === undefined) return block
   const heir = heirOf(entry)
   const { [ip]: _, ...others } = block.spec.entries ?? {}
   const released = heir === undefined ? { released: { ...block.spec.released, [ip]: nowMs } } : {}
-  const entries = heir === undefined ? others : { ...others, [ip]: heir }
+  const entries = heir === undefined ? others : { ...others, [ip]: formatEntry(heir) }
   const ended = endedBy(ip, { before: entry, after: heir }, nowMs)
-  const history = appendHistory(block.spec.history ?? [], ended === undefined ? [] : [ended])
+  const past = (block.spec.history ?? []).map(readPastHolder).filter((one) => one !== undefined)
+  const history = appendHistory(past, ended === undefined ? [] : [ended]).map(formatPastHolder)
   return withSpec(block, { entries, ...released, history })
 }
 
 /** The entries of one request, each by itself: freeing one does not make the others look half done. */
 export function withSettled(block: SpiderIpBlock, ips: readonly string[], intent: string): SpiderIpBlock {
-  const entries: Record<string, BlockEntry> = { ...block.spec.entries }
+  const entries = { ...block.spec.entries }
   let isChanged = false
   for (const ip of ips) {
-    const entry = entries[ip]
+    const entry = readEntry(entries[ip])
     if (entry?.intent?.id !== intent || entry.intent.ips.length === 0) continue
-    entries[ip] = settled(entry)
+    entries[ip] = formatEntry(settled(entry))
     isChanged = true
   }
   return isChanged ? withSpec(block, { entries }) : block

@@ -10,7 +10,8 @@ import {
 import type { BlockEntry, PastHolder, Quarantine, SpiderIpBlock } from '../../api/index.ts'
 import { crdLimits, spiderGroup, spiderVersion } from '../../api/index.ts'
 import { InvalidInputError } from '../../base/index.ts'
-import { fieldsOf, isCount, readEntry, readPastHolder, readQuarantine } from './read-entry.ts'
+import { fieldsOf } from './fields.ts'
+import { isCount, readEntry, readPastHolder, readQuarantine } from './read-entry.ts'
 
 /** Block sizes, chosen by the weight of one write against the number of objects: 128 addresses of about 0.5 KiB. */
 export const blockSizes: BlockSizes = { v4: 25, v6: 121 }
@@ -86,6 +87,16 @@ function readMap<T>(source: {
       unreadable.add(ip)
       problems.push(`spec.${field}[${key}] cannot be read: the address stays taken`)
     }
+  }
+  return found
+}
+
+/** The entries of a block that can be read, by address. */
+export function entriesOf({ spec }: Pick<SpiderIpBlock, 'spec'>): Readonly<Record<string, BlockEntry>> {
+  const found: Record<string, BlockEntry> = {}
+  for (const [ip, stored] of Object.entries(spec.entries ?? {})) {
+    const entry = readEntry(stored)
+    if (entry !== undefined) found[ip] = entry
   }
   return found
 }

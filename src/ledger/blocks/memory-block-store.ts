@@ -1,16 +1,17 @@
 import type { BlockEntry, PastHolder, Quarantine, SpiderIpBlock } from '../../api/index.ts'
 import { BlockConflictError } from '../errors.ts'
 import type { BlockChange, BlockStore } from './block-store.ts'
+import { readEntry } from './read-entry.ts'
 
 interface Stored {
   readonly name: string
   readonly cidr: string
   resourceVersion: string
   term: number
-  readonly entries: Map<string, BlockEntry>
+  readonly entries: Map<string, string | BlockEntry>
   readonly released: Map<string, number>
   readonly quarantine: Map<string, Quarantine>
-  history: readonly PastHolder[]
+  history: readonly (string | PastHolder)[]
 }
 
 /** Blocks in memory, with the promises of the real store: for tests, simulations and measurements. */
@@ -84,7 +85,13 @@ export class MemoryBlockStore implements BlockStore {
 
   /** All entries, as an observer sees them who is none of the writers. */
   entries(): ReadonlyMap<string, BlockEntry> {
-    return new Map([...this.#blocks.values()].flatMap(({ entries }) => [...entries]))
+    const all = [...this.#blocks.values()].flatMap(({ entries }) => [...entries])
+    return new Map(
+      all.flatMap(([ip, stored]) => {
+        const entry = readEntry(stored)
+        return entry === undefined ? [] : [[ip, entry]]
+      }),
+    )
   }
 
   /** All quarantines, as {@link entries} shows all entries. */

@@ -10,13 +10,9 @@ import type {
   Route,
 } from '../../api/index.ts'
 import { sharedText as shared, sharedData } from '../shared-data.ts'
+import { storedFields, textFields } from './entry-text.ts'
+import { type Fields, fieldsOf } from './fields.ts'
 
-type Fields = Readonly<Record<string, unknown>>
-
-/** The members of an object; undefined for anything else. */
-export function fieldsOf(value: unknown): Fields | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined
-}
 /** A whole number from 0. */
 export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0
 const isText = (value: unknown): value is string => typeof value === 'string'
@@ -27,10 +23,15 @@ function isCanonicalIp(text: string): boolean {
   return ip !== undefined && formatIp(ip) === text
 }
 
-/** Who owns an address. @returns undefined when it cannot be read, so that the address stays taken */
+/**
+ * Who owns an address.
+ * @param value as stored, or an object with all members
+ * @returns undefined when it cannot be read, so that the address stays taken
+ */
 export function readEntry(value: unknown): BlockEntry | undefined {
-  const owner = readHolder(value)
-  const claims = fieldsOf(value)?.['claims']
+  const fields = storedFields(value)
+  const owner = readHolder(fields)
+  const claims = fields?.['claims']
   if (owner === undefined || claims === undefined) return owner
   if (!Array.isArray(claims)) return undefined
   const holders = claims.map(readHolder)
@@ -42,13 +43,12 @@ function readHolder(value: unknown): BlockEntry | undefined {
   const owner = readOwner(fields?.['owner'])
   const grant = readGrant(fields?.['grant'])
   if (fields === undefined || owner === undefined || grant === undefined) return undefined
-  const { pool, nic, pod, podUid, node, since } = fields
+  const { pool, nic, pod, podUid, node, since, adopted } = fields
   if (!isText(pool) || !isText(nic) || !isText(pod) || !isText(podUid) || !isText(node)) return undefined
   if (!isCount(since)) return undefined
   const intent = readIntent(fields['intent'])
   const attachments = readAttachments(fields['attachments'])
   const createdBy = readCreator(fields['createdBy'])
-  const { adopted } = fields
   if (intent === null || attachments === null || createdBy === null) return undefined
   if (adopted !== undefined && adopted !== 'record' && adopted !== 'endpoint') return undefined
   return {
@@ -64,7 +64,31 @@ function readHolder(value: unknown): BlockEntry | undefined {
     ...(createdBy === undefined ? {} : { createdBy }),
     grant,
     ...(adopted === undefined ? {} : { adopted }),
+    ...unknownOf(fields),
   }
+}
+
+const known = new Set([
+  ...[
+    'pool',
+    'nic',
+    'owner',
+    'pod',
+    'podUid',
+    'node',
+    'intent',
+    'attachments',
+    'since',
+    'createdBy',
+    'grant',
+  ],
+  ...['adopted', 'claims'],
+])
+
+/** What a newer controller says beside it: an entry is written as a whole. */
+function unknownOf(fields: Fields): Pick<BlockEntry, 'unknown'> {
+  const more = Object.entries(fields).filter(([name]) => !known.has(name))
+  return more.length === 0 ? {} : { unknown: sharedData(Object.fromEntries(more)) }
 }
 
 function readOwner(value: unknown): BlockOwner | undefined {
@@ -162,7 +186,7 @@ export function readQuarantine(value: unknown): Quarantine | undefined {
 
 /** Who had an address before; undefined when it cannot be read. */
 export function readPastHolder(value: unknown): PastHolder | undefined {
-  const { ip, pod, podUid, nic, node, since, until, ...more } = fieldsOf(value) ?? {}
+  const { ip, pod, podUid, nic, node, since, until, ...more } = textFields(value) ?? {}
   if (!isText(ip) || !isText(pod) || !isText(podUid) || !isText(nic) || !isText(node)) return undefined
   if (!isCount(since) || !isCount(until)) return undefined
   // With what a newer controller says beside it: the list is written as a whole.

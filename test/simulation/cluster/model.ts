@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type BlockEntry, resources, type SpiderIpBlock } from '../../../src/api/index.ts'
 import { cniCodes, cniErrorObject } from '../../../src/cni/index.ts'
+import { entriesOf } from '../../../src/ledger/index.ts'
 import type { PluginCall } from './agent-process.ts'
 import type { ApiServer } from './api-server.ts'
 import type { ConfigLog } from './config-log.ts'
@@ -165,7 +166,7 @@ export class Model {
 
   entries(): ReadonlyMap<string, BlockEntry> {
     const blocks = this.#server.list<SpiderIpBlock>(resources.ipBlock)
-    return new Map(blocks.flatMap(({ spec }) => Object.entries(spec.entries ?? {})))
+    return new Map(blocks.flatMap((block) => Object.entries(entriesOf(block))))
   }
 
   /** What must be so after every step. */

@@ -8,6 +8,7 @@ import {
   type Workload,
 } from '../../../src/api/index.ts'
 import { toError } from '../../../src/base/index.ts'
+import { entriesOf } from '../../../src/ledger/index.ts'
 import { Scheduler } from '../scheduler.ts'
 import { AllocatorLink } from './allocator-link.ts'
 import { ApiServer } from './api-server.ts'
@@ -51,8 +52,9 @@ export class World {
       this.#isDirty = true
       const { metadata, spec } = object as SpiderIpBlock
       const before = entries.get(metadata.name) ?? {}
-      entries = entries.set(metadata.name, spec.entries ?? {})
-      for (const [ip, entry] of Object.entries(spec.entries ?? {})) {
+      const now = entriesOf({ spec })
+      entries = entries.set(metadata.name, now)
+      for (const [ip, entry] of Object.entries(now)) {
         if (before[ip]?.since !== entry.since) this.#guard(() => this.#checkNew(ip, entry, spec.term))
       }
     })

@@ -1,6 +1,7 @@
 // The two pools of one history, and its reservation: what they forbid, and since when.
 import { type BlockEntry, resources, type SpiderIpBlock, type SpiderIpPool } from '../../../src/api/index.ts'
 import { ApiError } from '../../../src/kube/index.ts'
+import { entriesOf } from '../../../src/ledger/index.ts'
 import type { Seeded } from '../../simulation/seeded.ts'
 import { eventually, type WorkloadKit } from '../workload-kit.ts'
 
@@ -107,7 +108,7 @@ export class HistoryPools {
   /** What the ledger holds of these pools, by address. */
   async entries(): Promise<ReadonlyMap<string, BlockEntry>> {
     const { items } = await this.#kit.api.listAll<SpiderIpBlock>(resources.ipBlock, {}, never)
-    const all = items.flatMap(({ spec }) => Object.entries(spec.entries ?? {}))
+    const all = items.flatMap((block) => Object.entries(entriesOf(block)))
     return new Map(all.filter(([, { pool }]) => this.names.includes(pool)))
   }
 

@@ -282,7 +282,9 @@ function blockSpec({ name, spec }: CaseObject, podUid: string): object {
     since: 1,
     grant: { prefixBits: 16 },
   }
-  const filled = Object.entries(entries).map(([ip, entry]) => [ip, { ...whole, ...entry }] as const)
+  const filled = Object.entries(entries).map(
+    ([ip, entry]) => [ip, JSON.stringify({ ...whole, ...entry })] as const,
+  )
   return { cidr: name, term: 1, entries: Object.fromEntries(filled) }
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BlockEntry, SpiderIpBlock } from '../../../api/index.ts'
 import { ApiError, type KubeApi } from '../../../kube/index.ts'
-import { BlockConflictError, BlockRefusedError } from '../../../ledger/index.ts'
+import { BlockConflictError, BlockRefusedError, formatEntry } from '../../../ledger/index.ts'
 import { KubeBlockStore } from './kube-block-store.ts'
 
 const never = new AbortController().signal
@@ -62,7 +62,11 @@ void test('patch() sends the version that was read as precondition, and only wha
       metadata: { resourceVersion: '7' },
       spec: {
         term: 2,
-        entries: { '10.0.0.1': entry('u'), '10.0.0.2': null, '10.0.0.3': { node: 'm' } },
+        entries: {
+          '10.0.0.1': formatEntry(entry('u')),
+          '10.0.0.2': null,
+          '10.0.0.3': formatEntry({ ...entry('u'), node: 'm' }),
+        },
         released: { '10.0.0.2': 5 },
       },
     },

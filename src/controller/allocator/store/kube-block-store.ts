@@ -1,4 +1,4 @@
-import { type BlockEntry, resources, type SpiderIpBlock } from '../../../api/index.ts'
+import { resources, type SpiderIpBlock } from '../../../api/index.ts'
 import { deadlineAfter } from '../../../base/index.ts'
 import { ApiError, type KubeApi } from '../../../kube/index.ts'
 import {
@@ -6,8 +6,9 @@ import {
   BlockConflictError,
   BlockRefusedError,
   type BlockStore,
+  formatEntry,
+  formatPastHolder,
 } from '../../../ledger/index.ts'
-import { mergePatchOf } from './merge-patch.ts'
 
 const callTimeoutMs = 10_000
 const listTimeoutMs = 60_000
@@ -72,7 +73,7 @@ export class KubeBlockStore implements BlockStore {
     const { name } = block.metadata
     using deadline = deadlineAfter(callTimeoutMs, signal)
     try {
-      const created = await this.#api.create(resources.ipBlock, block, deadline.signal)
+      const created = await this.#api.create(resources.ipBlock, storedBlock(block), deadline.signal)
       this.#see(created)
       return versionOf(created)
     } catch (error) {
@@ -86,12 +87,13 @@ export class KubeBlockStore implements BlockStore {
     change: BlockChange,
     signal: AbortSignal,
   ): Promise<string> {
-    const entries: Record<string, unknown> = {}
-    const { entries: changed, ...rest } = change
-    for (const [ip, { before, after }] of Object.entries(changed)) {
-      entries[ip] = after === undefined ? null : mergePatchOf<BlockEntry>(before, after)
+    const entries: Record<string, string | null> = {}
+    const { entries: changed, history, ...rest } = change
+    for (const [ip, { after }] of Object.entries(changed)) {
+      entries[ip] = after === undefined ? null : formatEntry(after)
     }
-    const body = { metadata: { resourceVersion }, spec: { ...rest, entries } }
+    const past = history === undefined ? {} : { history: history.map(formatPastHolder) }
+    const body = { metadata: { resourceVersion }, spec: { ...rest, entries, ...past } }
     using deadline = deadlineAfter(callTimeoutMs, signal)
     try {
       const written = await this.#api.patch<SpiderIpBlock>(
@@ -106,6 +108,15 @@ export class KubeBlockStore implements BlockStore {
       throw asBlockError(name, error, [404, 409])
     }
   }
+}
+
+function storedBlock(block: SpiderIpBlock): SpiderIpBlock {
+  const { entries = {}, ...rest } = block.spec
+  const stored = Object.entries(entries).map(([ip, entry]) => [
+    ip,
+    typeof entry === 'string' ? entry : formatEntry(entry),
+  ])
+  return { ...block, spec: { ...rest, entries: Object.fromEntries(stored) } }
 }
 
 /** @throws {BlockConflictError} for an answer without version: the next write would have no precondition */
