@@ -79,6 +79,14 @@ export function ageSeconds(pid: number): number {
   return upSeconds - startTicks / ticksPerSecond
 }
 
+/** Nanoseconds that the living threads of a process have run: finer than {@link cpuSeconds}, which counts hundredths of a second. */
+export function cpuNanoseconds(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const run = (thread: string) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
+  return threads.reduce((sum, thread) => sum + run(thread), 0)
+}
+
 /** CPU seconds of processes by name since it was made. */
 export class CpuMeter {
   readonly #pids: ReadonlyMap<string, number>
