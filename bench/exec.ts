@@ -13,8 +13,8 @@ import { KubeClient, loadKubeconfig } from '../src/kube/index.ts'
 import { recordedAddresses } from '../test/integration/kernel-checker.ts'
 import type { Lab } from '../test/integration/lab-harness.ts'
 import { inParallel } from '../test/support/ipam-burst.ts'
+import { type Call, launch, type Turn } from './support/launch.ts'
 import { median, quantile, rounded } from './support/measure.ts'
-import { type Call, type Turn, takeTurns } from './support/take-turns.ts'
 
 const { values } = parseArgs({
   options: {
@@ -52,8 +52,10 @@ function interleave(
 }
 
 /** @throws when one of them failed */
-function run(calls: readonly (readonly [string, Call])[]): ReadonlyMap<string, readonly Turn[]> {
-  const turns = takeTurns(calls.map(([, call]) => call))
+async function run(
+  calls: readonly (readonly [string, Call])[],
+): Promise<ReadonlyMap<string, readonly Turn[]>> {
+  const turns = await launch(calls.map(([, call]) => call))
   const byName = new Map<string, Turn[]>()
   for (const [index, turn] of turns.entries()) {
     const name = calls[index]?.[0] ?? ''
@@ -133,8 +135,8 @@ async function measure(lab: Lab, api: KubeClient, dataDir: string): Promise<Read
       }),
     })
   const recorded = () => recordedAddresses(kubectlPath, lab.kubeconfig).map(({ address }) => address)
-  run(interleave(20, { pipe: cni(pipe, 'STATUS') })) // compiled code, open connections
-  const idle = run(
+  await run(interleave(20, { pipe: cni(pipe, 'STATUS') })) // compiled code, open connections
+  const idle = await run(
     interleave(samples, {
       true: () => ({ file: '/bin/true' }),
       node: (index) => (index % nodeEvery === 0 ? { file: process.execPath, args: ['-e', '0'] } : undefined),
@@ -144,12 +146,16 @@ async function measure(lab: Lab, api: KubeClient, dataDir: string): Promise<Read
     }),
   )
   await makePods(api)
-  const added = run(interleave(samples, { pipeAdd: cni(pipe, 'ADD'), hostLocalAdd: cni(hostLocal, 'ADD') }))
+  const added = await run(
+    interleave(samples, { pipeAdd: cni(pipe, 'ADD'), hostLocalAdd: cni(hostLocal, 'ADD') }),
+  )
   const given = addressesOf(added.get('pipeAdd')).toSorted()
   assert.equal(new Set(given).size, samples)
   assert.deepEqual(recorded().toSorted(), given)
   await deletePods(api)
-  const deleted = run(interleave(samples, { pipeDel: cni(pipe, 'DEL'), hostLocalDel: cni(hostLocal, 'DEL') }))
+  const deleted = await run(
+    interleave(samples, { pipeDel: cni(pipe, 'DEL'), hostLocalDel: cni(hostLocal, 'DEL') }),
+  )
   await waitFor('no address is left', 30_000, () => (recorded().length === 0 ? true : undefined))
   return new Map([...idle, ...added, ...deleted].map(([name, turns]) => [name, [...turns]]))
 }

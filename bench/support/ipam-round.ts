@@ -13,8 +13,9 @@ import {
 import { collectionPath, type KubeClient } from '../../src/kube/index.ts'
 import { recordedAddresses } from '../../test/integration/kernel-checker.ts'
 import { kubectlPath, type Lab, waitFor } from '../../test/integration/lab-harness.ts'
-import { type CallResult, callPlugin, inParallel, type Sandbox } from '../../test/support/ipam-burst.ts'
-import { CpuMeter, WriteCounter } from './measure.ts'
+import { inParallel } from '../../test/support/ipam-burst.ts'
+import { type Call, launch, type Turn } from './launch.ts'
+import { CpuMeter, rounded, WriteCounter } from './measure.ts'
 
 const never = new AbortController().signal
 const namespace = 'default'
@@ -25,6 +26,14 @@ const settleBudgetMs = 120_000
 const pollMs = 20
 /** So long nothing more must happen before a burst begins. */
 const calmMs = 2000
+
+/** A pod, and its sandbox. */
+export interface BenchPod {
+  readonly pod: string
+  readonly uid: string
+  readonly node: string
+  readonly containerId: string
+}
 
 export interface BenchSetUp {
   readonly lab: Lab
@@ -76,7 +85,7 @@ function deploymentOf(index: number, { pools }: BenchSetUp): KubeObject {
 }
 
 /** Makes the Deployments, and returns when all their pods run and the cluster is calm. */
-export async function makePods(setUp: BenchSetUp): Promise<readonly Sandbox[]> {
+export async function makePods(setUp: BenchSetUp): Promise<readonly BenchPod[]> {
   const { api, pods } = setUp
   const deployments = Array.from({ length: pods / perDeployment }, (_, index) => deploymentOf(index, setUp))
   await inParallel(deployments, 8, (one) => api.create(resources.deployment, one, never))
@@ -89,24 +98,46 @@ export async function makePods(setUp: BenchSetUp): Promise<readonly Sandbox[]> {
   await sleep(calmMs)
   return running.map(({ metadata, spec }) => ({
     pod: metadata.name,
+    uid: metadata.uid ?? '',
     node: spec?.nodeName ?? '',
     containerId: (metadata.uid ?? '').replaceAll('-', '').padEnd(64, '0'),
   }))
 }
 
 /** The plugin wants a namespace that is not its own node's. */
-function netnsFor({ node }: Sandbox, { lab, nodes }: BenchSetUp): string {
+function netnsFor({ node }: BenchPod, { lab, nodes }: BenchSetUp): string {
   return join(lab.dir, 'nodes', nodes.find((other) => other !== node) ?? '', 'netns')
 }
 
-async function callAll(
-  command: 'ADD' | 'DEL',
-  sandboxes: readonly Sandbox[],
-  setUp: BenchSetUp,
-): Promise<readonly CallResult[]> {
-  return inParallel(sandboxes, setUp.atOnce, (sandbox) =>
-    callPlugin(setUp.lab.dir, command, sandbox, netnsFor(sandbox, setUp)),
-  )
+function callOf(command: 'ADD' | 'DEL', sandbox: BenchPod, setUp: BenchSetUp): Call {
+  const nodeDir = join(setUp.lab.dir, 'nodes', sandbox.node)
+  const { pod, uid, containerId } = sandbox
+  return {
+    file: join(nodeDir, 'cni/bin/spiderpool'),
+    env: {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: containerId,
+      CNI_NETNS: netnsFor(sandbox, setUp),
+      CNI_IFNAME: 'eth0',
+      CNI_PATH: '/usr/lib/cni',
+      // As containerd and CRI-O say it.
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${pod};K8S_POD_UID=${uid}`,
+      SPIDERPOOL_AGENT_SOCKET: join(nodeDir, 'agent.sock'),
+      SPIDERPOOL_SPOOL_DIR: join(nodeDir, 'agent/spool'),
+    },
+    input: JSON.stringify({
+      cniVersion: '1.0.0',
+      name: 'bench',
+      type: 'macvlan',
+      ipam: { type: 'spiderpool' },
+    }),
+  }
+}
+
+function addressesOf({ exitCode, stdout }: Turn): readonly string[] {
+  if (exitCode !== 0 || stdout === '') return []
+  const { ips } = JSON.parse(stdout) as { readonly ips: readonly { readonly address: string }[] }
+  return ips.map(({ address }) => address.split('/')[0] ?? '')
 }
 
 const written = [resources.ipBlock, resources.endpoint, resources.ipPool, resources.event]
@@ -114,9 +145,9 @@ const written = [resources.ipBlock, resources.endpoint, resources.ipPool, resour
 /** Runs the calls, and waits until endpoints and pools count `expected` pods. */
 async function burst(
   command: 'ADD' | 'DEL',
-  sandboxes: readonly Sandbox[],
+  sandboxes: readonly BenchPod[],
   setUp: BenchSetUp,
-): Promise<{ readonly results: readonly CallResult[]; readonly burst: Burst }> {
+): Promise<{ readonly results: readonly Turn[]; readonly burst: Burst }> {
   const { api, lab } = setUp
   let endpointEvents = 0
   const counter = await WriteCounter.start(api, written, ({ plural }) => {
@@ -124,8 +155,9 @@ async function burst(
   })
   const cpu = new CpuMeter(lab.pids())
   const fromMs = Date.now()
-  const startedMs = performance.now()
-  const results = await callAll(command, sandboxes, setUp)
+  const calls = sandboxes.map((sandbox) => callOf(command, sandbox, setUp))
+  const results = await launch(calls, setUp.atOnce)
+  const startedMs = Math.min(...results.map(({ endedMs, ms }) => endedMs - ms))
   const wallSeconds = (Math.max(...results.map(({ endedMs }) => endedMs)) - startedMs) / 1000
   const expected = command === 'ADD' ? sandboxes.length : 0
   const endMs = performance.now() + settleBudgetMs
@@ -140,17 +172,23 @@ async function burst(
   }
   const settledSeconds = (performance.now() - startedMs) / 1000
   const toMs = Date.now()
-  const cpuSeconds = cpu.read()
+  const plugin = results.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / 1000
+  const cpuSeconds = { ...cpu.read(), plugin: rounded(plugin) }
   const writes = counter.counts()
   await counter.stop()
-  const ips = results.flatMap((one) => one.ips)
+  const ips = results.flatMap(addressesOf)
   const outcome = {
     ...{ wallSeconds, settledSeconds, writes, cpuSeconds, fromMs, toMs },
-    callMs: results.map(({ tookMs }) => tookMs),
+    callMs: results.map(({ ms }) => ms),
     failed: results.filter(({ exitCode }) => exitCode !== 0).length,
     duplicates: ips.length - new Set(ips).size,
   }
   return { results, burst: outcome }
+}
+
+function requireSuccess(command: string, results: readonly Turn[]): void {
+  const bad = results.find(({ exitCode }) => exitCode !== 0)
+  assert.equal(bad, undefined, `a ${command} failed: ${bad?.stdout}`)
 }
 
 async function areCountsRight(expected: number, { api, pools }: BenchSetUp): Promise<boolean> {
@@ -172,12 +210,13 @@ async function endpointCount({ api }: BenchSetUp): Promise<number> {
 }
 
 /** ADD for all, and the check: answers, ledger and endpoints say the same, each address once. */
-export async function addAll(sandboxes: readonly Sandbox[], setUp: BenchSetUp): Promise<Burst> {
+export async function addAll(sandboxes: readonly BenchPod[], setUp: BenchSetUp): Promise<Burst> {
   const { results, burst: added } = await burst('ADD', sandboxes, setUp)
-  const bad = results.find(({ exitCode }) => exitCode !== 0)
-  assert.equal(bad, undefined, `ADD of ${bad?.pod}: ${bad?.output}`)
+  requireSuccess('ADD', results)
   const families = setUp.pools.v6 === undefined ? 1 : 2
-  const answered = results.flatMap(({ pod, ips }) => ips.map((ip) => `${ip} ${namespace}/${pod}`)).sort()
+  const answered = results
+    .flatMap((turn, index) => addressesOf(turn).map((ip) => `${ip} ${namespace}/${sandboxes[index]?.pod}`))
+    .sort()
   assert.equal(answered.length, families * sandboxes.length)
   assert.equal(added.duplicates, 0)
   const recorded = recordedAddresses(kubectlPath, setUp.lab.kubeconfig)
@@ -194,7 +233,7 @@ export async function addAll(sandboxes: readonly Sandbox[], setUp: BenchSetUp): 
 }
 
 /** The pods go, as their Deployments do, and then DEL is called for each: nothing is left. */
-export async function deleteAll(sandboxes: readonly Sandbox[], setUp: BenchSetUp): Promise<Burst> {
+export async function deleteAll(sandboxes: readonly BenchPod[], setUp: BenchSetUp): Promise<Burst> {
   const { api, lab } = setUp
   const { items } = await api.listAll<KubeObject>(
     resources.deployment,
@@ -213,8 +252,7 @@ export async function deleteAll(sandboxes: readonly Sandbox[], setUp: BenchSetUp
     return left.length === 0 ? true : undefined
   })
   const { results, burst: deleted } = await burst('DEL', sandboxes, setUp)
-  const bad = results.find(({ exitCode }) => exitCode !== 0)
-  assert.equal(bad, undefined, `DEL of ${bad?.pod}: ${bad?.output}`)
+  requireSuccess('DEL', results)
   assert.deepEqual(recordedAddresses(kubectlPath, lab.kubeconfig), [])
   return deleted
 }
