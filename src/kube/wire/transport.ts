@@ -1,4 +1,5 @@
-import { Pool } from 'undici'
+import request from 'undici/lib/api/api-request.js'
+import Pool from 'undici/lib/dispatcher/pool.js'
 import type { Credentials } from '../access/access.ts'
 import { type ApiFailure, parseRetryAfter } from '../api-error.ts'
 
@@ -65,7 +66,7 @@ export class Connections {
   async exchange(out: Outgoing, signal: AbortSignal): Promise<Reply> {
     const progress = { wasAnswered: false }
     try {
-      const reply = await this.#requests.request(this.#options(out, signal))
+      const reply = await request.call(this.#requests, this.#options(out, signal))
       progress.wasAnswered = true
       const limit = reply.statusCode < 400 ? maxReplyBytes : maxErrorReplyBytes
       return await readReply(reply.statusCode, reply.headers, { chunks: reply.body, limit })
@@ -78,7 +79,7 @@ export class Connections {
   /** Sends and gives the answer as soon as its headers are there. Aborting `signal` ends the stream. */
   async open(out: Outgoing, signal: AbortSignal): Promise<StreamReply> {
     try {
-      const reply = await this.#watches.request(this.#options(out, signal))
+      const reply = await request.call(this.#watches, this.#options(out, signal))
       const refusal = { chunks: reply.body, limit: maxErrorReplyBytes }
       return {
         status: reply.statusCode,
