@@ -15,7 +15,7 @@ import {
 } from '../api/index.ts'
 import type { Clock, Logger, Random } from '../base/index.ts'
 import { createCache, type KubeApi, type KubeCache } from '../kube/index.ts'
-import { labelsToKeep } from './adoption/reference-agents.ts'
+import { trimPod } from './known-pod.ts'
 
 /** What the controller watches. All of it is a hint: what frees or convicts reads afresh. */
 export interface Caches {
@@ -75,32 +75,6 @@ export function openCaches(
 function withoutManagedFields<T extends KubeObject>(object: T): T {
   const { managedFields: _, ...metadata } = object.metadata as T['metadata'] & { managedFields?: unknown }
   return { ...object, metadata }
-}
-
-/** A cluster has many pods: keep what nominates and what views need, about 400 bytes each. */
-function trimPod(pod: Pod): Pod {
-  const { metadata, spec, status } = pod
-  const { name, namespace, uid, deletionTimestamp, ownerReferences, resourceVersion } = metadata
-  return {
-    metadata: {
-      name,
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(uid === undefined ? {} : { uid }),
-      ...(resourceVersion === undefined ? {} : { resourceVersion }),
-      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
-      ...(ownerReferences === undefined ? {} : { ownerReferences }),
-      ...labelsToKeep(pod),
-    },
-    spec: {
-      ...(spec?.nodeName === undefined ? {} : { nodeName: spec.nodeName }),
-      ...(spec?.hostNetwork === true ? { hostNetwork: true } : {}),
-      ...(spec?.restartPolicy === undefined ? {} : { restartPolicy: spec.restartPolicy }),
-    },
-    status: {
-      ...(status?.phase === undefined ? {} : { phase: status.phase }),
-      ...(status?.reason === undefined ? {} : { reason: status.reason }),
-    },
-  }
 }
 
 function trimNode({ metadata, spec }: Node): Node {

@@ -38,6 +38,8 @@ export class ClusterWorld implements AllocatorWorld {
   readonly #caches: Caches
   readonly #clusterNetwork: string
   readonly #owners = new Map<string, TopOwner>()
+  /** Replicas come together: one read is enough for them. */
+  readonly #climbing = new Map<string, Promise<TopOwner>>()
   readonly #conflicts = new PoolConflicts()
   #pools: ReadonlyMap<string, SpiderIpPool> | undefined
   #reservedIps: readonly SpiderReservedIp[] | undefined
@@ -106,6 +108,10 @@ export class ClusterWorld implements AllocatorWorld {
     })
   }
 
+  knownPod(namespace: string, name: string): Pod | undefined {
+    return this.#caches.pods.get({ namespace, name })
+  }
+
   readPod(namespace: string, name: string, signal: AbortSignal): Promise<Pod | undefined> {
     return this.#api.get<Pod>(resources.pod, { namespace, name }, signal)
   }
@@ -154,6 +160,14 @@ export class ClusterWorld implements AllocatorWorld {
     const key = `${owner.kind} ${owner.namespace}/${owner.name} ${owner.uid}`
     const known = this.#owners.get(key)
     if (known !== undefined) return known
+    const climbing = this.#climbing.get(key)
+    if (climbing !== undefined) return climbing.catch(() => this.#climb(key, owner, signal))
+    const climb = this.#climb(key, owner, signal)
+    this.#climbing.set(key, climb)
+    return climb.finally(() => this.#climbing.delete(key))
+  }
+
+  async #climb(key: string, owner: TopOwner, signal: AbortSignal): Promise<TopOwner> {
     const object = await this.readWorkload(owner, signal)
     // Another object of that name is not what owns the pod.
     const top = object?.metadata.uid === owner.uid ? climbOwner(owner, object) : owner

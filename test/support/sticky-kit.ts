@@ -64,6 +64,9 @@ class Cluster implements AllocatorWorld {
     this.reads.push(`${kind} ${namespace}/${name}`)
     return Promise.resolve(this.objects.get(`${kind} ${namespace}/${name}`) as T | undefined)
   }
+  knownPod(): undefined {
+    return undefined
+  }
   readPod(namespace: string, name: string): Promise<Pod | undefined> {
     return this.read('Pod', namespace, name)
   }

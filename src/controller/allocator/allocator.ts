@@ -30,7 +30,7 @@ import { type GatheredSelection, gatherSelection } from './gather-selection.ts'
 import { provenRecordOf } from './owner.ts'
 import { asksOf, type NicAsk, placesOfAsks, positionOf } from './pod-asks.ts'
 import { PodGrants } from './pod-grants.ts'
-import { CallOrder, readOwnPod } from './pod-identity.ts'
+import { CallOrder, findOwnPod } from './pod-identity.ts'
 import type { AllocatorPorts } from './ports.ts'
 import { Releases } from './releases.ts'
 import { reportAddition } from './report-addition.ts'
@@ -90,7 +90,7 @@ class LedgerAllocator implements Allocator {
 
   async allocate(node: string, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
     using deadline = deadlineAfter(Math.min(request.budgetMs, budgetCapMs), signal)
-    const pod = await readOwnPod(node, request, this.#ports, deadline.signal)
+    const pod = await findOwnPod(node, request, this.#ports, deadline.signal)
     this.#order.note(pod, request)
     try {
       return await this.#allocateFor(pod, node, request, deadline.signal)

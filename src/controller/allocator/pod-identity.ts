@@ -2,20 +2,30 @@ import { type AllocateRequest, isAlive, type Pod } from '../../api/index.ts'
 import type { Clock } from '../../base/index.ts'
 import { attachmentsOf, type OwnedAddress } from '../../ledger/index.ts'
 import { CallerRefusedError } from '../../rpc/index.ts'
+import { isKnownWell } from '../known-pod.ts'
 import { OvertakenError, PodIdentityError } from './errors.ts'
 import type { AllocatorWorld } from './world.ts'
 
 const podReadRetryMs = 200
 
-/** Reads the pod afresh, and makes sure that it is the one that the runtime means, alive and on the caller's node. */
-export async function readOwnPod(
+type PodWorld = Pick<AllocatorWorld, 'knownPod' | 'readPod' | 'claimsForWorkloads'>
+
+/**
+ * The pod as the cache has it when that is enough, else read afresh; made sure that it is the one that the runtime means, alive and
+ * on the caller's node.
+ */
+export async function findOwnPod(
   node: string,
   request: AllocateRequest,
-  { world, clock }: { readonly world: Pick<AllocatorWorld, 'readPod'>; readonly clock: Clock },
+  { world, clock }: { readonly world: PodWorld; readonly clock: Clock },
   signal: AbortSignal,
 ): Promise<Pod> {
   const { podNamespace, podName, podUid } = request
   const key = `${podNamespace}/${podName}`
+  const known = world.knownPod(podNamespace, podName)
+  // A claim may be meant for the pod's workload: who may use one is never told from a cache.
+  const hasClaims = world.claimsForWorkloads(podNamespace).length > 0
+  if (!hasClaims && isKnownWell(known, { uid: podUid, node })) return known
   let pod = await world.readPod(podNamespace, podName, signal)
   if (podUid !== '' && pod?.metadata.uid !== podUid) {
     await clock.sleep(podReadRetryMs, signal)

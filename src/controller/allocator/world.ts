@@ -26,6 +26,8 @@ export interface AllocatorWorld {
   node(name: string, signal: AbortSignal): Promise<Node | undefined>
   /** From the pod's annotations and the cached NetworkAttachmentDefinitions. @throws {InvalidInputError} */
   networksOf(pod: Pod): PodNetworks
+  /** From the cache, with what an ADD reads of it if it is well known; see `isKnownWell`. */
+  knownPod(namespace: string, name: string): Pod | undefined
   /** Uncached. */
   readPod(namespace: string, name: string, signal: AbortSignal): Promise<Pod | undefined>
   /** Uncached. */

@@ -13,6 +13,11 @@ export class DryWorld extends ClusterWorld {
   /** From below. */
   readonly #workloads: DryWorkload[] = []
 
+  /** What is asked about is read, or assumed. */
+  override knownPod(): undefined {
+    return undefined
+  }
+
   override readPod(namespace: string, name: string, signal: AbortSignal): Promise<Pod | undefined> {
     const { metadata } = this.pod ?? {}
     const isAsked = metadata?.namespace === namespace && metadata.name === name

@@ -55,6 +55,11 @@ export class TestWorld implements AllocatorWorld {
       requestOf: (nic): NicRequest => this.requests[nic] ?? {},
     }
   }
+  /** What the cache shows in place of `pods`. */
+  readonly cached: Map<string, Pod> = new Map()
+  knownPod(namespace: string, name: string): Pod | undefined {
+    return this.cached.get(`${namespace}/${name}`)
+  }
   readPod(namespace: string, name: string): Promise<Pod | undefined> {
     return Promise.resolve(this.pods.get(`${namespace}/${name}`))
   }

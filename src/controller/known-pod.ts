@@ -1,0 +1,79 @@
+import { annotationKeys, directOwner, isAlive, type Pod } from '../api/index.ts'
+import { sharedData } from '../ledger/index.ts'
+import { labelsToKeep } from './adoption/reference-agents.ts'
+
+/**
+ * Owners whose pods have addresses of their own: one of another uid never gets them. So a pod that the cache still shows though it
+ * is gone can at worst get an address that is freed again; it cannot get one that somebody uses.
+ */
+const plainOwners: readonly string[] = ['v1 Pod', 'apps/v1 ReplicaSet', 'apps/v1 DaemonSet', 'batch/v1 Job']
+
+/** What an ADD of such a pod reads of its annotations. */
+const readAnnotations: ReadonlySet<string> = new Set([
+  ...[annotationKeys.subnets, annotationKeys.subnet, annotationKeys.ippools, annotationKeys.ippool],
+  ...[annotationKeys.routes, annotationKeys.ips, annotationKeys.mac, annotationKeys.dns],
+  ...[annotationKeys.metadata, annotationKeys.refreshAttributes, annotationKeys.ipClaim],
+  ...[annotationKeys.defaultRouteNic, annotationKeys.multusDefaultNetwork, annotationKeys.multusNetworks],
+])
+/** A network that takes its addresses from a claim: which pod may is decided by what is read. */
+const claimReference = 'ipam-claim-reference'
+
+/** A cluster has many pods: keep what nominates, what views need and what an ADD reads, and what replicas share once. */
+export function trimPod(pod: Pod): Pod {
+  const { metadata, spec, status } = pod
+  const { name, namespace, uid, deletionTimestamp, ownerReferences, resourceVersion } = metadata
+  return {
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+      ...(ownerReferences === undefined ? {} : { ownerReferences: sharedData(ownerReferences) }),
+      ...(isPlain(pod) ? whatReplicasShare(pod) : labelsToKeep(pod)),
+    },
+    spec: {
+      ...(spec?.nodeName === undefined ? {} : { nodeName: spec.nodeName }),
+      ...(spec?.hostNetwork === true ? { hostNetwork: true } : {}),
+      ...(spec?.restartPolicy === undefined ? {} : { restartPolicy: spec.restartPolicy }),
+    },
+    status: {
+      ...(status?.phase === undefined ? {} : { phase: status.phase }),
+      ...(status?.reason === undefined ? {} : { reason: status.reason }),
+    },
+  }
+}
+
+/**
+ * True when an ADD may rest on the pod as the cache has it, without a read of its own: it is the very pod that the runtime names,
+ * alive and on that node, and its addresses are its own.
+ *
+ * @param uid as the runtime says it; empty when it does not
+ */
+export function isKnownWell(pod: Pod | undefined, { uid, node }: { uid: string; node: string }): pod is Pod {
+  const { annotations = {} } = pod?.metadata ?? {}
+  return (
+    pod !== undefined &&
+    uid !== '' &&
+    pod.metadata.uid === uid &&
+    pod.spec?.nodeName === node &&
+    isPlain(pod) &&
+    isAlive(pod) &&
+    annotations[annotationKeys.ipClaim] === undefined &&
+    annotations[annotationKeys.multusNetworks]?.includes(claimReference) !== true
+  )
+}
+
+function isPlain(pod: Pod): boolean {
+  const { apiVersion, kind } = directOwner(pod).owner
+  return plainOwners.includes(`${apiVersion} ${kind}`)
+}
+
+function whatReplicasShare({ metadata }: Pod): Pick<Pod['metadata'], 'labels' | 'annotations'> {
+  const { labels, annotations = {} } = metadata
+  const read = Object.entries(annotations).filter(([key]) => readAnnotations.has(key))
+  return {
+    ...(labels === undefined ? {} : { labels: sharedData(labels) }),
+    ...(read.length === 0 ? {} : { annotations: sharedData(Object.fromEntries(read)) }),
+  }
+}
