@@ -1,4 +1,4 @@
-import { type Logger, OperationError, stringifyJson, toError } from '../base/index.ts'
+import { type Logger, OperationError, StepTimes, stringifyJson, toError } from '../base/index.ts'
 import {
   CniError,
   type CniRequest,
@@ -47,24 +47,28 @@ export class Dispatcher {
 
   async answer(request: PluginRequest, signal: AbortSignal): Promise<PluginAnswer> {
     const { logger } = this.#targets
-    const startedMs = performance.now()
+    const steps = new StepTimes()
     const { CNI_COMMAND: command, CNI_CONTAINERID: containerId, CNI_IFNAME: ifName } = request.env
     const fields = { plugin: request.plugin, command, containerId, ifName }
     try {
-      const stdout = await this.#run(request, signal)
+      const stdout = await this.#run(request, steps, signal)
       const level = command === 'ADD' || command === 'DEL' ? 'info' : 'debug'
-      logger[level]('plugin call done', { ...fields, durationMs: Math.round(performance.now() - startedMs) })
+      logger[level]('plugin call done', { ...fields, ...steps.fields() })
       return { exitCode: 0, stdout }
     } catch (error) {
       const object = cniErrorObject(error)
-      const durationMs = Math.round(performance.now() - startedMs)
       const level = error instanceof OperationError || object.code !== cniCodes.internal ? 'warn' : 'error'
-      logger[level]('plugin call failed', { ...fields, code: object.code, durationMs, err: toError(error) })
+      logger[level]('plugin call failed', {
+        ...fields,
+        ...steps.fields(),
+        code: object.code,
+        err: toError(error),
+      })
       return { exitCode: 1, stdout: `${JSON.stringify(object)}\n` }
     }
   }
 
-  async #run(request: PluginRequest, signal: AbortSignal): Promise<string> {
+  async #run(request: PluginRequest, steps: StepTimes, signal: AbortSignal): Promise<string> {
     const gates = this.#gates.get(request.plugin)
     if (gates === undefined)
       throw new CniError({
@@ -76,16 +80,21 @@ export class Dispatcher {
     const parsed = parseRequest(request.env, request.stdin)
     if (parsed.command === 'VERSION') return `${JSON.stringify({ cniVersion: '1.1.0', supportedVersions })}\n`
     // Readiness is asked for often, and within 2 s: it does not queue.
-    if (parsed.command === 'STATUS') return this.#call(request.plugin, parsed, signal)
+    if (parsed.command === 'STATUS') return this.#call(parsed, { plugin: request.plugin, steps }, signal)
     // DEL goes on when its caller is gone: the pipe has spooled it by then, and a doubled DEL is harmless.
     const isDeletion = parsed.command === 'DEL'
     const until = isDeletion ? new AbortController().signal : signal
-    return (isDeletion ? gates.deletions : gates.others).run(until, () =>
-      this.#call(request.plugin, parsed, until),
-    )
+    return (isDeletion ? gates.deletions : gates.others).run(until, () => {
+      steps.end('queue')
+      return this.#call(parsed, { plugin: request.plugin, steps }, until)
+    })
   }
 
-  async #call(plugin: string, request: CniRequest, signal: AbortSignal): Promise<string> {
+  async #call(
+    request: CniRequest,
+    { plugin, steps }: { readonly plugin: string; readonly steps: StepTimes },
+    signal: AbortSignal,
+  ): Promise<string> {
     if (plugin === 'coordinator' || plugin === 'ifacer') {
       if (request.command === 'DEL') return '' // nothing was set up, and a pod must be able to go
       throw laterRelease(plugin)
@@ -94,7 +103,7 @@ export class Dispatcher {
     const target = plugin === 'spiderpool' ? ipam : meta
     switch (request.command) {
       case 'ADD':
-        return `${stringifyJson(await target.add(request, signal))}\n`
+        return `${stringifyJson(await target.add(request, steps, signal))}\n`
       case 'DEL':
         if (request.problem !== undefined)
           logger.debug('DEL came without a configuration', { err: request.problem })

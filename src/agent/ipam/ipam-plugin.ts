@@ -4,6 +4,7 @@ import {
   deadlineAfter,
   InvalidInputError,
   type Logger,
+  type StepTimes,
   toError,
   undone,
 } from '../../base/index.ts'
@@ -76,7 +77,7 @@ export class IpamPlugin {
   }
 
   /** @returns the result in the version of the configuration */
-  async add(request: Ask<'ADD'>, signal: AbortSignal): Promise<object> {
+  async add(request: Ask<'ADD'>, steps: StepTimes, signal: AbortSignal): Promise<object> {
     const ipam = parseIpamConfig(request.config)
     const pod = podOf(request.env)
     const { env, config } = request
@@ -99,6 +100,7 @@ export class IpamPlugin {
       // On disk before the allocator is asked: an address that it records is never unknown here. It also takes back a
       // release of this very attachment that is still to be told.
       await this.#ports.journal.write(entry)
+      steps.end('journal')
       try {
         const asked = {
           ...(await this.#requestOf(env, pod, ipam)),
@@ -106,6 +108,7 @@ export class IpamPlugin {
           ...(ips.length === 0 ? {} : { ips }),
         }
         const answer = await this.#ports.allocator.allocate(asked, limited)
+        steps.end('allocator')
         this.#given.set(keyOf(env), givenBy(env.ifName, answer))
         return convertResult(toResult(env.ifName, answer), config.cniVersion)
       } catch (cause) {

@@ -1,4 +1,12 @@
-import { type Clock, deadlineAfter, type Logger, OperationError, toError, undone } from '../../base/index.ts'
+import {
+  type Clock,
+  deadlineAfter,
+  type Logger,
+  OperationError,
+  type StepTimes,
+  toError,
+  undone,
+} from '../../base/index.ts'
 import {
   type AttachmentId,
   CniError,
@@ -64,7 +72,7 @@ export class MetaPlugin {
   }
 
   /** @returns the result of the default network, in the version of the configuration */
-  async add(request: Ask<'ADD'>, signal: AbortSignal): Promise<object> {
+  async add(request: Ask<'ADD'>, steps: StepTimes, signal: AbortSignal): Promise<object> {
     const config = parseMetaConfig(request.config, this.#ports.defaults)
     const identity = podOf(request.env)
     const { env } = request
@@ -75,10 +83,12 @@ export class MetaPlugin {
       try {
         await this.#tearDownOlder(env.containerId, limited)
         const pod = await readPod(this.#ports.kube, identity, limited)
+        steps.end('pod')
         const call = { env, pod, config }
         const attachments = await resolveAttachments(call, this.#ports, limited)
         this.#requireFreeNames(env.netns, attachments)
-        const known = { ...identity, uid: pod.metadata.uid ?? identity.podUid }
+        steps.end('networks')
+        const known = { ...identity, uid: pod.metadata.uid ?? identity.podUid, steps }
         const result = await this.#attachAll(request, known, attachments, limited)
         return convertResult(result, request.config.cniVersion)
       } catch (error) {
@@ -90,7 +100,7 @@ export class MetaPlugin {
 
   async #attachAll(
     request: Ask<'ADD'>,
-    identity: PodIdentity & { readonly uid: string },
+    { steps, ...identity }: PodIdentity & { readonly uid: string; readonly steps: StepTimes },
     attachments: readonly ResolvedAttachment[],
     signal: AbortSignal,
   ): Promise<CniResult> {
@@ -107,6 +117,7 @@ export class MetaPlugin {
       attachments: attachments.map(({ list: _list, defaultRoute: _route, ...kept }) => kept),
     }
     await this.#ports.scratch.write(scratch) // before the first plugin: a crash from here on is undone by DEL
+    steps.end('scratch')
     const results: CniResult[] = []
     try {
       for (const attachment of attachments) {
@@ -120,8 +131,10 @@ export class MetaPlugin {
         const text = `Add ${attachment.ifName} [${ips}] from ${attachment.name}`
         this.#ports.events.record({ ...identity, podUid: uid }, 'Normal', 'AddedInterface', text)
       }
+      steps.end('plugins')
       const final = await this.#applyDefaultRoutes(scratch, attachments, results)
       await this.#writeStatus(identity, attachments, final, signal)
+      steps.end('status')
       const [first] = final
       if (first !== undefined) return first
       throw new CniError({

@@ -7,7 +7,7 @@ import {
   type Pod,
   type ReleaseRequest,
 } from '../../api/index.ts'
-import { deadlineAfter, InvalidInputError, OperationError } from '../../base/index.ts'
+import { deadlineAfter, InvalidInputError, OperationError, StepTimes } from '../../base/index.ts'
 import {
   type AddPlan,
   AddressRefusedError,
@@ -56,6 +56,7 @@ interface PodCall {
   readonly request: AllocateRequest
   readonly input: GatheredSelection
   readonly claimed: ClaimedAddition
+  readonly steps: StepTimes
 }
 
 const budgetCapMs = 100_000
@@ -90,10 +91,12 @@ class LedgerAllocator implements Allocator {
 
   async allocate(node: string, request: AllocateRequest, signal: AbortSignal): Promise<AllocateResponse> {
     using deadline = deadlineAfter(Math.min(request.budgetMs, budgetCapMs), signal)
+    const steps = new StepTimes()
     const pod = await findOwnPod(node, request, this.#ports, deadline.signal)
+    steps.end('pod')
     this.#order.note(pod, request)
     try {
-      return await this.#allocateFor(pod, node, request, deadline.signal)
+      return await this.#allocateFor({ pod, node, request, steps }, deadline.signal)
     } catch (error) {
       if (error instanceof OperationError && forPeople.some((kind) => error instanceof kind)) {
         const message = `failed to allocate IP addresses in standard mode: ${error.message}; ${error.hint} (reason: ${error.reasonCode})`
@@ -104,22 +107,21 @@ class LedgerAllocator implements Allocator {
   }
 
   async #allocateFor(
-    pod: Pod,
-    node: string,
-    request: AllocateRequest,
+    begun: Omit<PodCall, 'input' | 'claimed'>,
     signal: AbortSignal,
   ): Promise<AllocateResponse> {
     const { world } = this.#ports
+    const { pod, node, request } = begun
     const input = await gatherSelection(world, { pod, node }, request, signal)
     const claimed = await claimedAddition({ pod, request, input }, this.#ports, signal)
-    const call = { pod, node, request, input, claimed }
+    const call = { ...begun, input, claimed }
     return claimed.use === undefined
       ? this.#addFromPools(call, signal)
       : this.#addWithClaim(claimed.use, call, signal)
   }
 
   async #addFromPools(
-    { pod, node, request, input, claimed }: PodCall,
+    { pod, node, request, input, claimed, steps }: PodCall,
     signal: AbortSignal,
   ): Promise<AllocateResponse> {
     const { ledger, world } = this.#ports
@@ -137,6 +139,7 @@ class LedgerAllocator implements Allocator {
     const grants = new PodGrants({ pod, podRoutes, selection: () => selection, asks, pools: input.pools })
     const { isShared } = sharing ?? {}
     const lost = await quarantineConflicts(this.#ports, { pod, node, request, isShared }, signal)
+    steps.end('policy')
     let existing: readonly OwnedAddress[] = []
     let plan: AddPlan = { drop: [], wants: [] }
     const answer = await ledger.add(
@@ -165,9 +168,10 @@ class LedgerAllocator implements Allocator {
       },
       signal,
     )
+    steps.end('ledger')
     await this.#withdrawClaims(key, pod.metadata.uid ?? '', signal)
     const dropped = existing.filter(({ ip }) => plan.drop.includes(ip))
-    reportAddition(this.#ports, { pod, request, key }, answer, {
+    reportAddition(this.#ports, { pod, request, key, steps }, answer, {
       replaced: dropped.flatMap((one) => replacementText(one, selection)),
       warnings: selection?.warnings ?? [],
       podRoutes,
@@ -179,7 +183,7 @@ class LedgerAllocator implements Allocator {
   /** As {@link #addFromPools}, for a NIC that has a claim: the claim owns what the NIC gets. */
   async #addWithClaim(
     use: ClaimUse,
-    { pod, node, request, input, claimed }: PodCall,
+    { pod, node, request, input, claimed, steps }: PodCall,
     signal: AbortSignal,
   ): Promise<AllocateResponse> {
     const { ledger } = this.#ports
@@ -194,6 +198,7 @@ class LedgerAllocator implements Allocator {
     }
     const asks = await this.#asksOf(pod, { owner: { kind: 'pod', uid }, key }, request, signal)
     const grants = new PodGrants({ pod, podRoutes, selection: () => selection, asks, pools: input.pools })
+    steps.end('policy')
     const answer = await ledger.add(
       {
         ...{ owner: use.owner, pod: key, podUid: uid, node, containerId, nic },
@@ -207,9 +212,10 @@ class LedgerAllocator implements Allocator {
       },
       signal,
     )
+    steps.end('ledger')
     await this.#withdrawClaims(key, uid, signal)
     const found = { replaced: [], warnings: selection?.warnings ?? [], podRoutes, nics: input.nics }
-    reportAddition(this.#ports, { pod, request, key }, answer, found)
+    reportAddition(this.#ports, { pod, request, key, steps }, answer, found)
     return responseOf(nic, answer.addresses)
   }
 

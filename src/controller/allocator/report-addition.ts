@@ -1,12 +1,23 @@
 import { formatCidr, formatIp } from '../../address/index.ts'
 import type { AllocateRequest, Pod, PodRoute, Route } from '../../api/index.ts'
+import type { StepTimes } from '../../base/index.ts'
 import type { AddAnswer } from '../../ledger/index.ts'
 import type { AllocatorPorts } from './ports.ts'
 
 /** Tells the log and the pod's Events what an ADD got. */
 export function reportAddition(
   { logger, events, ledger }: Pick<AllocatorPorts, 'logger' | 'events' | 'ledger'>,
-  { pod, request, key }: { readonly pod: Pod; readonly request: AllocateRequest; readonly key: string },
+  {
+    pod,
+    request,
+    key,
+    steps,
+  }: {
+    readonly pod: Pod
+    readonly request: AllocateRequest
+    readonly key: string
+    readonly steps: StepTimes
+  },
   { addresses, created, hurried }: AddAnswer,
   found: {
     readonly warnings: readonly string[]
@@ -24,6 +35,7 @@ export function reportAddition(
     ifName: request.ifName,
     ips: addresses.map(({ ip }) => ip),
     created: created.map(({ ip }) => ip),
+    ...steps.fields(),
   })
   for (const warning of found.warnings) events.podEvent(pod, 'Warning', 'PoolIgnored', warning)
   for (const message of found.replaced) events.podEvent(pod, 'Warning', 'StickyAddressReplaced', message)

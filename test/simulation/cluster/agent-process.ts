@@ -4,7 +4,7 @@ import { IpamPlugin } from '../../../src/agent/ipam/ipam-plugin.ts'
 import { NodeReporter } from '../../../src/agent/ipam/node-reporter.ts'
 import { Journal } from '../../../src/agent/journal.ts'
 import { type Pod, resources } from '../../../src/api/index.ts'
-import { silentLogger } from '../../../src/base/index.ts'
+import { StepTimes, silentLogger } from '../../../src/base/index.ts'
 import { type CniRequest, parseRequest } from '../../../src/cni/index.ts'
 import type { Scheduler } from '../scheduler.ts'
 import type { KubeLink } from './kube-link.ts'
@@ -120,7 +120,9 @@ export class AgentProcess {
     if (ipam === undefined) throw new Error('no agent answers')
     const request = requestOf(call)
     if (request.command === 'ADD') {
-      const result = (await ipam.add(request, signal)) as { ips: readonly { address: string }[] }
+      const result = (await ipam.add(request, new StepTimes(), signal)) as {
+        ips: readonly { address: string }[]
+      }
       return result.ips.map(({ address }) => address.split('/')[0] ?? '')
     }
     if (request.command === 'DEL') await ipam.del(request, never)
