@@ -58,7 +58,7 @@ export function ipamStepsOf(logged: Logged | undefined, totalMs: number): Steps 
     'wait for a place in the agent': queue,
     'journal to disk': journal,
     'call of the controller, without its work': allocator - pod - policy - ledger,
-    'controller reads the pod': pod,
+    'controller finds the pod': pod,
     'controller chooses pool and owner': policy,
     'ledger: block write, acknowledged': ledger,
   }
