@@ -3,6 +3,8 @@
 // Usage: npm run bench:scale [-- --part pools|agents|fill|blocks] [--server real|embedded] [--rounds N] [--profile DIR]
 //   pools:  [--held 2048]
 //   agents: [--agents 10,100,1000] [--pods 1000] [--at-once 64]
+//   fill:   [--addresses 1000,10000] [--pods 1000]
+//   blocks: [--sizes 32,64,128,256] [--block-pods 3000] [--rate 300]
 // Starts an API server and a controller of its own; the nodes' agents are simulated, see docs/performance.md. Without --part all parts
 // run, one after the other. The last line is one JSON object.
 import assert from 'node:assert/strict'
@@ -10,13 +12,17 @@ import { parseArgs } from 'node:util'
 
 const { values } = parseArgs({
   options: {
-    part: { type: 'string', default: 'pools,agents' },
+    part: { type: 'string', default: 'pools,agents,fill,blocks' },
     server: { type: 'string', default: 'real' },
     rounds: { type: 'string' },
     held: { type: 'string', default: '2048' },
     agents: { type: 'string', default: '10,100,1000' },
     pods: { type: 'string', default: '1000' },
     'at-once': { type: 'string', default: '64' },
+    'block-pods': { type: 'string', default: '3000' },
+    addresses: { type: 'string', default: '1000,10000' },
+    rate: { type: 'string', default: '300' },
+    sizes: { type: 'string', default: '32,64,128,256' },
     profile: { type: 'string' },
   },
 })
@@ -29,7 +35,8 @@ function whole(name: string, text: string): number {
   return value
 }
 
-const wholes = (name: 'agents'): readonly number[] => values[name].split(',').map((text) => whole(name, text))
+const wholes = (name: 'addresses' | 'agents' | 'sizes'): readonly number[] =>
+  values[name].split(',').map((text) => whole(name, text))
 const rounds = (usual: number): number =>
   values.rounds === undefined ? usual : whole('rounds', values.rounds)
 
@@ -44,7 +51,18 @@ const parts: Readonly<Record<string, Part>> = {
   agents: async () => {
     const { agentsPart } = await import('./support/scale/agents-part.ts')
     const [pods, atOnce] = [whole('pods', values.pods), whole('at-once', values['at-once'])]
-    return agentsPart({ profileDir, rounds: rounds(3), agents: wholes('agents'), pods, atOnce })
+    return agentsPart({ profileDir, rounds: rounds(2), agents: wholes('agents'), pods, atOnce })
+  },
+  fill: async () => {
+    const { fillPart } = await import('./support/scale/fill-part.ts')
+    const [pods, atOnce] = [whole('pods', values.pods), whole('at-once', values['at-once'])]
+    const levels = wholes('addresses').toSorted((a, b) => a - b)
+    return fillPart({ profileDir, rounds: rounds(3), levels, pods, atOnce })
+  },
+  blocks: async () => {
+    const { blocksPart } = await import('./support/scale/blocks-part.ts')
+    const [pods, perSecond] = [whole('block-pods', values['block-pods']), whole('rate', values.rate)]
+    return blocksPart({ sizes: wholes('sizes'), pods, perSecond, singles: 512 })
   },
 }
 

@@ -1,4 +1,4 @@
-import { parseBlockName } from '../address/index.ts'
+import { type BlockSizes, parseBlockName } from '../address/index.ts'
 import type { BlockEntry, BlockOwner, Quarantine, SpiderIpBlock } from '../api/index.ts'
 import { type Clock, type Logger, type Random, toError } from '../base/index.ts'
 import type { AddAnswer, AddCall } from './add-call.ts'
@@ -29,6 +29,11 @@ export interface LedgerOptions {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /**
+   * Other sizes than those of the product, for measuring them. A ledger that has blocks of one size must never be opened with another:
+   * addresses are looked for in the blocks of this size alone, so those of other blocks would be given out again.
+   */
+  readonly blockSizes?: BlockSizes
 }
 
 export interface LedgerStats {
@@ -62,7 +67,7 @@ export class Ledger {
 
   private constructor(options: LedgerOptions) {
     this.#options = options
-    this.#book = new Book(options.clock)
+    this.#book = new Book(options.clock, options.blockSizes)
     this.#views = new PoolViews(this.#book, options)
     this.#book.onFree = (ip, sinceMs) => this.#views.noteFree(ip, sinceMs)
     this.#context = {

@@ -4,6 +4,7 @@ import { inParallel } from '../../../test/support/ipam-burst.ts'
 import { CpuMeter, median, quantile, rounded } from '../measure.ts'
 import { Answers } from './answers.ts'
 import { BenchCluster, type ClusterOptions } from './cluster.ts'
+import { CountedAgent, countedNode } from './counted-agent.ts'
 import { createPod, SimulatedAgents } from './simulated-agents.ts'
 
 export interface AgentsOptions extends ClusterOptions {
@@ -22,6 +23,9 @@ interface Burst {
 }
 
 const podsAtOnce = 64
+/** So many pools that nobody's pods ask for. */
+const manyPools = 500
+const countedAdds = 20
 const calmMs = 2_000
 const idleMs = 20_000
 /** The controller asks the API server again about a token that it has not seen for a minute. */
@@ -40,7 +44,9 @@ export async function agentsPart(options: AgentsOptions): Promise<Readonly<Recor
   const idleBefore = await idleCpu(cluster)
   agents.startReports(most)
   const idle = await idleCpu(cluster)
+  await using counted = await CountedAgent.start(cluster)
   const run = new Run(cluster, agents, answers, options)
+  const few = await run.toAgent(counted)
   await run.burst(Math.min(...options.agents), 'warm')
   const bursts: Burst[] = []
   for (let round = 0; round < options.rounds; round++) {
@@ -54,10 +60,17 @@ export async function agentsPart(options: AgentsOptions): Promise<Readonly<Recor
     await sleep(forgottenMs)
     afterIdle.push(await run.burst(count, 'as-they-are'))
   }
+  await run.createPools(manyPools)
+  const many = await run.toAgent(counted)
+  await cluster.settled(answers.size)
   await answers.requireLedger(cluster.api)
   await answers.requireEndpoints(cluster.api)
   const reports = rounded((idle['controller'] ?? 0) - (idleBefore['controller'] ?? 0), 4)
-  return { ...resultOf(options, bursts, afterIdle), idleControllerCpuShareOfReports: reports }
+  return {
+    ...resultOf(options, bursts, afterIdle),
+    apiServerToAgent: [few, many],
+    idleControllerCpuShareOfReports: reports,
+  }
 }
 
 /** CPU seconds a second of each process while nothing is asked. */
@@ -74,6 +87,8 @@ class Run {
   readonly #answers: Answers
   readonly #options: AgentsOptions
   #bursts = 0
+  #pools = 0
+  #counted = 0
 
   constructor(cluster: BenchCluster, agents: SimulatedAgents, answers: Answers, options: AgentsOptions) {
     this.#cluster = cluster
@@ -82,13 +97,59 @@ class Run {
     this.#options = options
   }
 
+  /** Pools that no pod of ours asks for. */
+  async createPools(count: number): Promise<void> {
+    const indexes = Array.from({ length: count }, () => this.#pools++)
+    await inParallel(indexes, 8, (index) => {
+      const network = `10.${200 + (index >> 8)}.${index & 255}`
+      return this.#cluster.createPool(`other-${index}`, `${network}.0/24`, [`${network}.1-${network}.254`])
+    })
+  }
+
+  /** What the API server sends one agent: while others work and it does not, and for each ADD of its own. */
+  async toAgent(counted: CountedAgent): Promise<Readonly<Record<string, number>>> {
+    const cluster = this.#cluster
+    const pool = `counted-${this.#counted++}`
+    await this.#createPoolOf(pool)
+    const create = (index: number) =>
+      createPod(cluster.api, { name: `${pool}-${index}`, node: countedNode }, { ipv4: [pool] })
+    // The first one reads what is read once.
+    await counted.add(await create(0), this.#answers)
+    const pods = await inParallel(
+      Array.from({ length: countedAdds }, (_, index) => index + 1),
+      1,
+      create,
+    )
+    await sleep(calmMs)
+    const before = counted.receivedBytes
+    for (const pod of pods) await counted.add(pod, this.#answers)
+    await sleep(calmMs)
+    const bytesPerAdd = Math.round((counted.receivedBytes - before) / countedAdds)
+    const idleFrom = counted.receivedBytes
+    await this.burst(Math.min(...this.#options.agents), 'as-they-are')
+    const whileOthersAdd = counted.receivedBytes - idleFrom
+    return {
+      pools: this.#pools + this.#bursts + this.#counted,
+      addresses: this.#answers.size,
+      bytesSinceStart: before,
+      bytesPerAdd,
+      whileOthersAdd,
+    }
+  }
+
+  /** A pool with a network of its own. */
+  async #createPoolOf(name: string): Promise<void> {
+    const network = `10.${64 + this.#bursts + this.#counted}`
+    await this.#cluster.createPool(name, '10.64.0.0/10', [`${network}.0.1-${network}.255.254`])
+  }
+
   /** ADDs of new pods spread over the first `count` agents, from a new pool. */
   async burst(count: number, state: 'warm' | 'as-they-are'): Promise<Burst> {
     const { pods: podCount, atOnce } = this.#options
     const [cluster, agents, answers] = [this.#cluster, this.#agents, this.#answers]
     const number = this.#bursts++
     const pool = `burst-${number}`
-    await cluster.createPool(pool, '10.64.0.0/10', [`10.${64 + number}.0.1-10.${64 + number}.255.254`])
+    await this.#createPoolOf(pool)
     const indexes = Array.from({ length: podCount }, (_, index) => index)
     const pods = await inParallel(indexes, podsAtOnce, (index) => {
       const pod = { name: `${pool}-${index}`, node: agents.nodeFor(index, count) }

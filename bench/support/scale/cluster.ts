@@ -6,7 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readAuthorities } from '../../../src/agent/index.ts'
-import { controllerServerName, type KubeObject, resources } from '../../../src/api/index.ts'
+import {
+  controllerServerName,
+  type KubeObject,
+  resources,
+  type SpiderEndpoint,
+} from '../../../src/api/index.ts'
 import { silentLogger } from '../../../src/base/index.ts'
 import { collectionPath, KubeClient, loadKubeconfig } from '../../../src/kube/index.ts'
 import { type LabPaths, labPathsOf } from '../../../src/lab/lab-paths.ts'
@@ -160,6 +165,14 @@ export class BenchCluster implements AsyncDisposable {
     }
     const { items, metadata } = await this.api.request<Page>('GET', path, undefined, never)
     return items.length + (metadata.remainingItemCount ?? 0)
+  }
+
+  /** One as the controller wrote it. @throws when there is none */
+  async anyEndpoint(): Promise<SpiderEndpoint> {
+    const { items } = await this.api.list<SpiderEndpoint>(resources.endpoint, { limit: 1 }, never)
+    const [endpoint] = items
+    if (endpoint === undefined) throw new Error('No SpiderEndpoint was written')
+    return endpoint
   }
 
   /** Waits until so many pods have their endpoint. */

@@ -1,5 +1,6 @@
 import {
   type Block,
+  type BlockSizes,
   blockOf,
   formatIp,
   ipOf,
@@ -60,6 +61,7 @@ export class Book implements AddressStates {
   /** Quarantined addresses, by the nodes that met the other party. */
   readonly #byReporter = new MultiMap()
   readonly #clock: Pick<Clock, 'nowMs'>
+  readonly #sizes: BlockSizes
   readonly #listeners = new Set<AddressListener>()
   #entryCount = 0
   #releasedCount = 0
@@ -70,8 +72,9 @@ export class Book implements AddressStates {
    */
   onFree: (ip: string, sinceMs: number | undefined) => void = () => undefined
 
-  constructor(clock: Pick<Clock, 'nowMs'>) {
+  constructor(clock: Pick<Clock, 'nowMs'>, sizes: BlockSizes = blockSizes) {
     this.#clock = clock
+    this.#sizes = sizes
   }
 
   get entryCount(): number {
@@ -87,7 +90,7 @@ export class Book implements AddressStates {
 
   /** The state of the block of an address; a new one stands for a block that does not exist yet. */
   blockOfIp(ip: string): BlockState {
-    const block = blockOf(parseIp(ip), blockSizes)
+    const block = blockOf(parseIp(ip), this.#sizes)
     return this.#blocks.get(block.name) ?? this.#add(block)
   }
   blockNamed(name: string): BlockState {
@@ -97,7 +100,7 @@ export class Book implements AddressStates {
   /** As {@link blockOfIp}, but a question alone makes no state. */
   #find(ip: string): BlockState | undefined {
     const address = tryParseIp(ip)
-    return address === undefined ? undefined : this.#blocks.get(blockOf(address, blockSizes).name)
+    return address === undefined ? undefined : this.#blocks.get(blockOf(address, this.#sizes).name)
   }
 
   entry(ip: string): BlockEntry | undefined {
