@@ -11,7 +11,7 @@ import { IpamPlugin } from './ipam/ipam-plugin.ts'
 import { type MasterAddresses, readMasterAddresses } from './ipam/master-addresses.ts'
 import { NodeReporter } from './ipam/node-reporter.ts'
 import { Journal } from './journal.ts'
-import { diskFolder } from './journal-folder.ts'
+import { journalLog } from './journal-log.ts'
 import type { MetaDefaults } from './meta/meta-config.ts'
 import { MetaPlugin } from './meta/meta-plugin.ts'
 import { ScratchStore } from './meta/scratch.ts'
@@ -81,7 +81,7 @@ export class AgentStartError extends OperationError {
 export async function startAgent(options: AgentOptions, ports: AgentPorts): Promise<Agent> {
   const { logger } = ports
   await prepareFolders(options, ports.namespaces)
-  const journal = await Journal.open(diskFolder(options.journalDir), logger)
+  const journal = await Journal.open(journalLog(options.journalDir, logger), logger)
   const events = createPodEvents({ ...ports, node: options.node })
   let loops: readonly BackgroundLoop[] = []
   const poolWasFull = () => {

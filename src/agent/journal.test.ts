@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { silentLogger } from '../base/index.ts'
 import { isSandboxAlive } from './ipam/node-reporter.ts'
 import { Journal, type JournalEntry } from './journal.ts'
-import { diskFolder } from './journal-folder.ts'
+import { journalLog } from './journal-log.ts'
 
 const entry: JournalEntry = {
   containerId: 'c-1',
@@ -21,6 +21,8 @@ const entry: JournalEntry = {
   state: 'held',
 }
 
+const openJournal = (folder: string) => Journal.open(journalLog(folder, silentLogger), silentLogger)
+
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'journal-'))
   try {
@@ -32,39 +34,35 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
 
 void test('the journal holds after a restart what was written, and nothing that was deleted', async () => {
   await inFolder(async (folder) => {
-    const journal = await Journal.open(diskFolder(folder), silentLogger)
+    const journal = await openJournal(folder)
     const releasing: JournalEntry = { ...entry, ifName: 'net1', state: { releasing: 'undo' } }
     const deleted = { ...entry, containerId: 'c-2' }
     for (const item of [entry, releasing, deleted]) await journal.write(item)
-    await journal.delete(deleted)
-    const again = await Journal.open(diskFolder(folder), silentLogger)
+    journal.delete(deleted)
+    await journal.close()
+    const again = await openJournal(folder)
     assert.deepEqual(again.entries(), [entry, releasing])
     assert.deepEqual(again.find({ containerId: 'c-1', ifName: 'net1' }), releasing)
   })
 })
 
-void test('a damaged entry keeps what its name says and counts as alive, and foreign files are left alone', async () => {
-  await inFolder(async (folder) => {
-    const journal = await Journal.open(diskFolder(folder), silentLogger)
-    await journal.write(entry)
-    const text = readFileSync(join(folder, 'c-1:eth0'), 'utf8')
-    for (const bad of ['', text.slice(0, 20), '[]', '{"state":"odd"}']) {
-      writeFileSync(join(folder, 'c-1:eth0'), bad)
-      writeFileSync(join(folder, 'README'), 'x')
-      writeFileSync(join(folder, '.c-1:eth0.1-1.tmp'), 'x')
-      const again = await Journal.open(diskFolder(folder), silentLogger)
-      assert.deepEqual([again.size, again.entries()[0]?.netnsIdentity], [1, ''])
-      const nowhere = { identity: () => undefined, hostIdentities: () => [] }
+void test('a damaged entry keeps what its name says and counts as alive, and what it was is set aside', async () => {
+  for (const bad of ['', '{"containerId":"c-1"', '[]', '{"state":"odd"}'])
+    await inFolder(async (folder) => {
+      writeFileSync(join(folder, 'log'), `+c-1:eth0 ${bad}\n+not-ours x\n`)
+      const journal = await openJournal(folder)
+      assert.deepEqual([journal.size, journal.entries()[0]?.netnsIdentity], [1, ''])
       const namespaces = {
-        ...nowhere,
+        identity: () => undefined,
+        hostIdentities: () => [],
         interfaceNames: () => [],
         changeDefaultRoutes: () => undefined,
         giveMac: () => undefined,
       }
-      assert.ok(isSandboxAlive(again.entries()[0] ?? entry, namespaces))
+      assert.ok(isSandboxAlive(journal.entries()[0] ?? entry, namespaces))
       assert.ok(!isSandboxAlive(entry, namespaces))
-      assert.deepEqual(readdirSync(folder).toSorted(), ['.bad-c-1:eth0', 'README', 'c-1:eth0'])
-      assert.equal((await Journal.open(diskFolder(folder), silentLogger)).size, 1)
-    }
-  })
+      await journal.close()
+      assert.equal(readFileSync(join(folder, 'log.bad'), 'utf8'), `+c-1:eth0 ${bad}\n+not-ours x\n`)
+      assert.equal((await openJournal(folder)).size, 1)
+    })
 })

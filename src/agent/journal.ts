@@ -30,8 +30,8 @@ export class JournalFullError extends OperationError {
 const maxEntries = 20_000
 
 /**
- * The durable list of attachments of this node: one file each, named by container and interface, so that DEL needs
- * nothing else. Read whole at start, then kept in memory.
+ * The durable list of attachments of this node, each named by container and interface, so that DEL needs nothing else.
+ * Read whole at start, then kept in memory.
  */
 export class Journal {
   readonly #folder: JournalFolder
@@ -50,18 +50,14 @@ export class Journal {
   }
 
   async #load(name: string): Promise<void> {
-    if (name.startsWith('.') && name.endsWith('.tmp')) {
-      await this.#folder.remove(name) // a write that a crash cut short
-      return
-    }
-    const id = parseFileName(name)
+    const id = parseName(name)
     if (id === undefined) return
-    const entry = parseEntry(id, await this.#folder.read(name))
+    const entry = parseEntry(id, this.#folder.read(name))
     if (entry !== undefined) this.#entries.set(keyOf(id), entry)
     else {
       // Its name still says what DEL needs. Until then the sandbox counts as alive.
-      this.#logger.error('journal entry is damaged', { file: name, containerId: id.containerId })
-      await this.#folder.rename(name, `.bad-${name}`)
+      this.#logger.error('journal entry is damaged', { name, containerId: id.containerId })
+      this.#folder.setAside(name)
       await this.write(unknownEntry(id))
     }
   }
@@ -91,14 +87,13 @@ export class Journal {
   }
 
   /** Takes the entry out. After a crash it may be back: releasing twice is harmless. */
-  async delete(id: { containerId: string; ifName: string }): Promise<void> {
+  delete(id: { containerId: string; ifName: string }): void {
     const key = keyOf(id)
-    if (!this.#entries.delete(key)) return
-    await this.#folder.remove(key)
+    if (this.#entries.delete(key)) this.#folder.remove(key)
   }
 
   async close(): Promise<void> {
-    await this.#folder.sync()
+    await this.#folder.close()
   }
 }
 
@@ -107,13 +102,13 @@ function keyOf(id: { containerId: string; ifName: string }): string {
   return `${id.containerId}:${id.ifName}`
 }
 
-function parseFileName(name: string): { containerId: string; ifName: string } | undefined {
+function parseName(name: string): { containerId: string; ifName: string } | undefined {
   const [containerId, ifName, ...more] = name.split(':')
   if (containerId === undefined || ifName === undefined || more.length > 0) return undefined
   try {
     return { containerId: parseContainerId(containerId), ifName: parseIfName('ifName', ifName) }
   } catch (error) {
-    if (error instanceof OperationError) return undefined // a file that is not ours
+    if (error instanceof OperationError) return undefined // not ours
     throw error
   }
 }

@@ -23,6 +23,7 @@ import {
   longestPauseMs,
   type Sandbox,
 } from '../support/ipam-burst.ts'
+import { journalNames } from '../support/journal-names.ts'
 import { recordedAddresses } from './kernel-checker.ts'
 import { kubectlPath, type Lab, labUp, waitFor } from './lab-harness.ts'
 
@@ -252,11 +253,10 @@ async function giveBack(sandboxes: readonly Sandbox[], tag: string): Promise<voi
     assert.deepEqual(recordedAddresses(kubectlPath, lab().kubeconfig), [])
     assert.equal((await endpoints()).length, 0)
     for (const node of nodes) {
-      const kept = ['agent/journal', 'agent/spool'].flatMap((folder) =>
-        readdirSync(join(nodeDir(node), folder), { recursive: true, withFileTypes: true }),
-      )
-      const files = kept.filter((entry) => entry.isFile()).map(({ name }) => name)
-      assert.deepEqual(files, [], `journal and spool of ${node}`)
+      const spool = readdirSync(join(nodeDir(node), 'agent/spool'), { recursive: true, withFileTypes: true })
+      const files = spool.filter((entry) => entry.isFile()).map(({ name }) => name)
+      assert.deepEqual(files, [], `spool of ${node}`)
+      assert.deepEqual(journalNames(join(nodeDir(node), 'agent/journal')), [], `journal of ${node}`)
     }
     const { items } = await api().list<SpiderIpPool>(resources.ipPool, {}, AbortSignal.timeout(5000))
     assert.ok(items.every(({ status }) => status?.allocatedIPCount === 0))

@@ -178,7 +178,7 @@ export class IpamPlugin {
       return await this.#keepForLater(entry, error)
     }
     this.#awayUntilMs = 0
-    await journal.delete(entry)
+    journal.delete(entry)
   }
 
   async #tellController(entry: JournalEntry, signal: AbortSignal): Promise<void> {
@@ -240,7 +240,7 @@ export class IpamPlugin {
       if (entry === undefined || entry.state === 'held') return true // it was added again meanwhile
       using deadline = deadlineAfter(releaseBudgetMs, signal)
       await this.#tellController(entry, deadline.signal)
-      await journal.delete(entry)
+      journal.delete(entry)
       this.#awayUntilMs = 0
       return true
     })

@@ -1,11 +1,11 @@
 import type { JournalFolder } from '../../../src/agent/journal-folder.ts'
 import type { Scheduler } from '../scheduler.ts'
 
-/** The disk of one node: it outlives its agents; a write counts when it is done, a removal when the folder was synced. */
+/** The disk of one node: it outlives its agents; a write counts when it is done, a removal some time later. */
 export class NodeDisk {
   readonly #scheduler: Scheduler
   readonly #files = new Map<string, string>()
-  /** Removed, not synced: a crash of the machine may bring them back. */
+  /** Removed, not on disk: a crash of the machine may bring them back. */
   readonly #removed = new Map<string, string>()
   readonly #pending = new Set<() => void>()
 
@@ -43,22 +43,26 @@ export class NodeDisk {
         }
         this.#scheduler.at(actor, () => this.#scheduler.at(actor, run))
       })
+    const removals = new Map<string, () => void>()
     return {
       open: () => Promise.resolve([...this.#files.keys()]),
-      read: (name) => Promise.resolve(this.#files.get(name) ?? ''),
-      write: (name, content) => later(() => void this.#files.set(name, content)),
-      rename: (name, to) => {
-        this.#files.set(to, this.#files.get(name) ?? '')
-        this.#files.delete(name)
-        return Promise.resolve()
+      read: (name) => this.#files.get(name) ?? '',
+      write: (name, content) => {
+        const removal = removals.get(name)
+        if (removal !== undefined) this.#pending.delete(removal) // a log keeps the order
+        return later(() => void this.#files.set(name, content))
       },
-      remove: (name) =>
-        later(() => {
+      setAside: () => undefined,
+      remove: (name) => {
+        const removal = () => {
           const content = this.#files.get(name)
           if (content !== undefined) this.#removed.set(name, content)
           this.#files.delete(name)
-        }),
-      sync: () => later(() => this.#removed.clear()),
+        }
+        removals.set(name, removal)
+        void later(removal)
+      },
+      close: () => later(() => this.#removed.clear()),
     }
   }
 }
