@@ -1,4 +1,4 @@
-import { assert, type Brand } from '../base/index.ts'
+import { AssertionError, type Brand } from '../base/index.ts'
 
 /** An IPv4 address as an unsigned 32-bit number: 10.0.0.1 is 0x0a000001. */
 export type Ip4 = Brand<number, 'Ip4'>
@@ -10,7 +10,9 @@ const dot = 46
 
 /** Brands a number. @throws {AssertionError} when it is no unsigned 32-bit integer */
 export function toIp4(value: number): Ip4 {
-  assert(Number.isInteger(value) && value >= 0 && value <= maxIp4, `${value} is outside IPv4`)
+  // Not by assert(): its message would be made for each address.
+  if (!Number.isInteger(value) || value < 0 || value > maxIp4)
+    throw new AssertionError(`${value} is outside IPv4`)
   return value as Ip4
 }
 

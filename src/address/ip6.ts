@@ -1,4 +1,4 @@
-import { assert, type Brand } from '../base/index.ts'
+import { AssertionError, type Brand } from '../base/index.ts'
 import { formatIp4, type Ip4, toIp4, tryParseIp4 } from './ip4.ts'
 
 /** An IPv6 address as an unsigned 128-bit bigint. */
@@ -11,7 +11,8 @@ const maxTextLength = 45
 
 /** Brands a bigint. @throws {AssertionError} when it is no unsigned 128-bit integer */
 export function toIp6(value: bigint): Ip6 {
-  assert(value >= 0n && value <= maxIp6, `${value} is outside IPv6`)
+  // Not by assert(): its message would be made for each address.
+  if (value < 0n || value > maxIp6) throw new AssertionError(`${value} is outside IPv6`)
   return value as Ip6
 }
 
