@@ -1,5 +1,5 @@
 import { annotationKeys, directOwner, isAlive, type Pod } from '../api/index.ts'
-import { sharedData } from '../ledger/index.ts'
+import { sharedData, sharedText } from '../ledger/index.ts'
 import { labelsToKeep } from './adoption/reference-agents.ts'
 
 /**
@@ -25,22 +25,22 @@ export function trimPod(pod: Pod): Pod {
   return {
     metadata: {
       name,
-      ...(namespace === undefined ? {} : { namespace }),
+      ...(namespace === undefined ? {} : { namespace: sharedText(namespace) }),
       ...(uid === undefined ? {} : { uid }),
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
       ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
       ...(ownerReferences === undefined ? {} : { ownerReferences: sharedData(ownerReferences) }),
       ...(isPlain(pod) ? whatReplicasShare(pod) : labelsToKeep(pod)),
     },
-    spec: {
+    spec: sharedData({
       ...(spec?.nodeName === undefined ? {} : { nodeName: spec.nodeName }),
       ...(spec?.hostNetwork === true ? { hostNetwork: true } : {}),
       ...(spec?.restartPolicy === undefined ? {} : { restartPolicy: spec.restartPolicy }),
-    },
-    status: {
+    }),
+    status: sharedData({
       ...(status?.phase === undefined ? {} : { phase: status.phase }),
       ...(status?.reason === undefined ? {} : { reason: status.reason }),
-    },
+    }),
   }
 }
 

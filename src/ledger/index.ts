@@ -51,4 +51,4 @@ export {
   selectionInputOf,
   type Wanted,
 } from './select/selection-input.ts'
-export { sharedData } from './shared-data.ts'
+export { sharedData, sharedText } from './shared-data.ts'

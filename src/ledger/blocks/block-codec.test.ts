@@ -46,6 +46,12 @@ void test('parseBlock() holds equal DNS settings and metadata once', () => {
   assert.equal(one.metadata, two?.metadata)
 })
 
+void test('parseBlock() holds equal grants once, unless they have a MAC address of their own', () => {
+  const { mac, ...plain } = full
+  assert.equal(read(plain)?.grant, read(plain)?.grant)
+  assert.deepEqual(read({ ...plain, mac })?.grant, full)
+})
+
 void test('parseBlock() leaves out attributes that cannot be read, and keeps the owner', () => {
   for (const more of [
     { dns: 'x' },

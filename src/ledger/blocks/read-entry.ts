@@ -140,7 +140,7 @@ function readGrant(value: unknown): EntryGrant | undefined {
   if (!isCount(prefixBits) || prefixBits > 128) return undefined
   const readRoutes = routes === undefined ? undefined : readRouteList(routes)
   if (readRoutes === null) return undefined
-  return {
+  const grant: EntryGrant = {
     prefixBits,
     ...(isText(gateway) && gateway !== '' ? { gateway: shared(gateway) } : {}),
     ...(readRoutes === undefined ? {} : { routes: readRoutes }),
@@ -152,6 +152,8 @@ function readGrant(value: unknown): EntryGrant | undefined {
     ...(isStatic === true ? { isStatic } : {}),
     ...(isDual === true ? { isDual } : {}),
   }
+  // Without a MAC address of its own, it is that of all entries of the pool.
+  return isText(mac) ? grant : sharedData(grant)
 }
 
 function isDns(value: unknown): value is DnsSettings {

@@ -36,7 +36,7 @@ export function grantOf({ pool, cleanGateway, podRoutes, taken, attributes = {} 
   const hasGateway = spec.gateway !== undefined && spec.gateway !== ''
   const { vlanID = 0 } = spec
   const { dns, metadata } = mergeAttributes(pool.metadata.name, spec, attributes)
-  return {
+  return sharedData({
     prefixBits: subnet.prefixBits,
     ...(hasGateway ? { gateway: spec.gateway } : {}),
     ...(routes.length === 0 ? {} : { routes: sharedData(routes) }),
@@ -45,7 +45,7 @@ export function grantOf({ pool, cleanGateway, podRoutes, taken, attributes = {} 
     ...(vlanID === 0 ? {} : { vlan: vlanID }),
     ...(dns === undefined ? {} : { dns: sharedData(dns) }),
     ...(metadata === undefined ? {} : { metadata: sharedData(metadata) }),
-  }
+  })
 }
 
 /** All routes that go with an address: those of its grant, and the default route unless the gateway is left out. */
