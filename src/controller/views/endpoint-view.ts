@@ -166,8 +166,9 @@ export class EndpointView {
     this.#written.delete(podKey)
     if (existing === undefined) return
     await this.#release(ref, existing, signal)
-    const isOwned = (existing.metadata.ownerReferences ?? []).length > 0
-    const { uid } = existing.metadata
+    const { uid, ownerReferences = [], deletionTimestamp } = existing.metadata
+    if (deletionTimestamp !== undefined) return // it goes with its last finalizer
+    const isOwned = ownerReferences.length > 0
     // Kubernetes' collector removes an endpoint with its pod; one without an owner, or whose pod went before, is ours.
     if (!isOwned || this.#ports.findPod(ref) === undefined) {
       await api.delete(resources.endpoint, ref, uid === undefined ? {} : { uid }, signal)
