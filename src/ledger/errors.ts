@@ -141,3 +141,15 @@ export class BlockRefusedError extends OperationError {
     super(`Cannot write SpiderIPBlock "${block}": ${reason}`, hint, options)
   }
 }
+
+/** A block of another size than ours owns addresses: we would not look for them there, and give them out again. */
+export class BlockSizeError extends OperationError {
+  override readonly code = 'BLOCK_SIZE'
+  override readonly retry = 'after-change'
+  constructor(block: string, prefixBits: number) {
+    super(
+      `Cannot serve from the ledger: block "${block}" owns addresses, but blocks are /${prefixBits} here`,
+      'Run the release that wrote the block; or, if it was made by hand, save it and delete it, when no pod has its addresses',
+    )
+  }
+}

@@ -2,7 +2,7 @@ import { type BlockSizes, parseBlockName } from '../address/index.ts'
 import type { BlockEntry, BlockOwner, Quarantine, SpiderIpBlock } from '../api/index.ts'
 import { type Clock, type Logger, type Random, toError } from '../base/index.ts'
 import type { AddAnswer, AddCall } from './add-call.ts'
-import { parseBlock } from './blocks/block-codec.ts'
+import { blockSizes, type ParsedBlock, parseBlock } from './blocks/block-codec.ts'
 import type { BlockStore } from './blocks/block-store.ts'
 import { BlockWorker, type WorkerContext } from './blocks/block-worker.ts'
 import {
@@ -15,7 +15,7 @@ import {
 import type { Change, Decision, Outcome } from './blocks/change.ts'
 import type { FoundAddress } from './claims.ts'
 import { isAttachedTo, type OwnedAddress, ownerKey, type SandboxNic } from './entry.ts'
-import { LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
+import { BlockSizeError, LedgerBusyError, LedgerClosedError, LedgerDeposedError } from './errors.ts'
 import { KeyedLock } from './keyed-lock.ts'
 import { PoolViews } from './pool/pool-views.ts'
 import { type ConflictReport, Quarantines } from './quarantines.ts'
@@ -30,8 +30,8 @@ export interface LedgerOptions {
   readonly random: Random
   readonly logger: Logger
   /**
-   * Other sizes than those of the product, for measuring them. A ledger that has blocks of one size must never be opened with another:
-   * addresses are looked for in the blocks of this size alone, so those of other blocks would be given out again.
+   * Other sizes than those of the product, for measuring them. Addresses are looked for in blocks of these sizes alone, so a ledger
+   * that has others is refused.
    */
   readonly blockSizes?: BlockSizes
 }
@@ -88,6 +88,7 @@ export class Ledger {
   /**
    * Reads all blocks, and completes or undoes what earlier leaders left half done.
    * @throws {LedgerDeposedError} when a block carries a higher term
+   * @throws {BlockSizeError} when a block of another size owns addresses
    */
   static async open(options: LedgerOptions, signal: AbortSignal): Promise<Ledger> {
     const ledger = new Ledger(options)
@@ -329,7 +330,17 @@ export class Ledger {
     for (const problem of read.problems) {
       logger.error('block is damaged', { block: read.block.name, problem })
     }
+    this.#requireSize(read)
     this.#book.adopt(this.#book.blockNamed(read.block.name), read)
+  }
+
+  /** Addresses are looked for in blocks of our size alone. @throws {BlockSizeError} */
+  #requireSize({ block, entries, unreadable, quarantine }: ParsedBlock): void {
+    const { version, prefixBits } = block.cidr
+    const { blockSizes: sizes = blockSizes } = this.#options
+    const wanted = version === 4 ? sizes.v4 : sizes.v6
+    const isEmpty = entries.size + unreadable.size + quarantine.size === 0
+    if (prefixBits !== wanted && !isEmpty) throw new BlockSizeError(block.name, wanted)
   }
 
   /** An object with another name was made by hand, and holds no address: it must not keep a leader from serving. */
