@@ -4,7 +4,6 @@ import type { IpVersion } from '../api/index.ts'
 import { openNetlink, type Route } from '../netlink/index.ts'
 import type { DefaultRouteChange, Namespaces } from './ports.ts'
 
-const ownNetns = '/proc/self/ns/net'
 const mainTable = 254
 const bootProtocol = 3
 
@@ -13,9 +12,12 @@ const bootProtocol = 3
  * @param hostNetns path of the node's namespace; our own when it has none of its own
  */
 export function machineNamespaces(hostNetns: string): Namespaces {
+  const own = statSync('/proc/self/ns/net') // no thread of ours leaves it for good
+  const identity = (path: string) => identityOn(own.dev, path)
+  const ownIdentity = `${own.dev}:${own.ino}`
   return {
     identity,
-    hostIdentities: () => [ownNetns, hostNetns].map(identity).filter((item) => item !== undefined),
+    hostIdentities: () => [ownIdentity, identity(hostNetns)].filter((item) => item !== undefined),
     interfaceNames: (path) => {
       using netlink = openNetlink(path)
       return netlink.links().map((link) => link.name)
@@ -31,10 +33,10 @@ export function machineNamespaces(hostNetns: string): Namespaces {
 
 // A namespace file lives on nsfs: its device and inode are the namespace, whatever path or mount it is reached by.
 // Memory answers, in less time than it takes to wake another thread for it.
-function identity(path: string): string | undefined {
+function identityOn(nsfs: number, path: string): string | undefined {
   try {
     const found = statSync(path)
-    return found.dev === statSync(ownNetns).dev ? `${found.dev}:${found.ino}` : undefined
+    return found.dev === nsfs ? `${found.dev}:${found.ino}` : undefined
   } catch (error) {
     if (
       error instanceof Error &&
