@@ -7,9 +7,9 @@ import { KubeClient, loadKubeconfig } from '../../src/kube/index.ts'
 import { labUp } from '../../test/integration/lab-harness.ts'
 import { requestsOf } from './audit.ts'
 import { etcdPutBytes } from './etcd.ts'
-import { defineFloor, runFloor } from './floor.ts'
+import { defineFloor, removeFloor, runFloor } from './floor.ts'
 import { addAll, type BenchSetUp, type Burst, deleteAll, makePods } from './ipam-round.ts'
-import { median, quantile, rounded } from './measure.ts'
+import { CpuMeter, median, quantile, rounded } from './measure.ts'
 
 const never = new AbortController().signal
 /** An API server writes its audit log in batches, the last of them after this time at the latest. */
@@ -27,6 +27,7 @@ export interface IpamOptions {
 
 interface Round {
   readonly floorSeconds: number
+  readonly floorCpuSeconds: Readonly<Record<string, number>>
   readonly add: Burst
   readonly del: Burst
   readonly etcdBytes: number | undefined
@@ -67,19 +68,19 @@ export async function benchIpam(
     const pools = await makePools(api, options)
     await defineFloor(api)
     const { pods, atOnce } = options
-    const setUp = { lab, api, nodes, pods, atOnce, pools }
+    const setUp = { lab, api, nodes, pods, atOnce, pools, isAudited: options.server === 'real' }
     const model = await warmUp(setUp)
     const rounds: Round[] = []
     for (let index = 0; index < options.rounds; index++) {
       const sandboxes = await makePods(setUp)
-      const floor = () => runFloor([api, second], model, { count: pods, atOnce })
+      const floor = () => measureFloor(setUp, [api, second], model)
       const before = index % 2 === 0 ? await floor() : undefined
       const putBytes = await etcdPutBytes(lab)
       const add = await addAll(sandboxes, setUp)
       const etcdBytes = putBytes === undefined ? undefined : ((await etcdPutBytes(lab)) ?? 0) - putBytes
-      const { seconds: floorSeconds } = before ?? (await floor())
+      const { floorSeconds, floorCpuSeconds } = before ?? (await floor())
       const del = await deleteAll(sandboxes, setUp)
-      rounds.push({ floorSeconds, add, del, etcdBytes })
+      rounds.push({ floorSeconds, floorCpuSeconds, add, del, etcdBytes })
       process.stderr.write(
         `round ${index + 1}: floor ${floorSeconds.toFixed(2)} s, ADD ${add.wallSeconds.toFixed(2)} s, ` +
           `settled ${add.settledSeconds.toFixed(2)} s, DEL ${del.wallSeconds.toFixed(2)} s\n`,
@@ -93,6 +94,18 @@ export async function benchIpam(
     await second.close()
     lab.down()
   }
+}
+
+async function measureFloor(
+  { lab, pods, atOnce }: BenchSetUp,
+  clients: readonly [KubeClient, KubeClient],
+  model: SpiderEndpoint,
+): Promise<Pick<Round, 'floorSeconds' | 'floorCpuSeconds'>> {
+  const cpu = new CpuMeter(new Map([...lab.pids(), ['bench', process.pid]]))
+  const { seconds } = await runFloor(clients, model, { count: pods, atOnce })
+  const floorCpuSeconds = cpu.read()
+  await removeFloor(clients[0])
+  return { floorSeconds: seconds, floorCpuSeconds }
 }
 
 /** Ten pods: code is compiled, connections are open, caches are filled. @returns an endpoint as the controller wrote it */
@@ -142,12 +155,13 @@ function resultOf(options: IpamOptions, rounds: readonly Round[], auditLog: stri
     failed: rounds.reduce((sum, { add, del }) => sum + add.failed + del.failed, 0),
     duplicates: rounds.reduce((sum, { add }) => sum + add.duplicates, 0),
     writesPerPod: rounded(writes / pods, 3),
-    writesByResource: watched,
+    ...(requests === undefined ? { writesByResource: watched } : {}),
     ...(requests === undefined ? {} : { requests: requests.byVerb }),
     ...(bytes.some((one) => one === undefined)
       ? {}
       : { etcdBytesPerAdd: Math.round(median(bytes.map((one) => one ?? 0)) / pods) }),
     cpuSeconds: meanOf(rounds.map(({ add }) => add.cpuSeconds)),
+    floorCpuSeconds: meanOf(rounds.map((round) => round.floorCpuSeconds)),
   }
   return { table: tableOf(result), result }
 }

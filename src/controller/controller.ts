@@ -34,6 +34,7 @@ import { openCertificateFiles } from './trust/certificate-files.ts'
 import type { CertificateSource } from './trust/certificate-source.ts'
 import { keepTrust, publishAuthorities } from './trust/keep-trust.ts'
 import { openSelfManaged } from './trust/self-managed.ts'
+import { endpointCalls } from './views/endpoint-view.ts'
 
 /** A renewal each fifth of the lease; a candidate looks so often, so that a lease that is given back is taken at once. */
 const renewalsPerLease = 5
@@ -161,7 +162,8 @@ class Replica {
     const clock = systemClock
     const conflicts = this.#conflicts
     const ports = { clock, random: systemRandom, logger: log }
-    const context = { options, api, background, caches, events, conflicts, ...ports }
+    const views = api.background(endpointCalls)
+    const context = { options, api, background, views, caches, events, conflicts, ...ports }
     const over = new AbortController()
     const trust = this.#keepTrust(AbortSignal.any([term.signal, over.signal]))
     try {

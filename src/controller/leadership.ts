@@ -81,6 +81,8 @@ export interface LeadershipContext {
   readonly api: KubeApi
   /** For views and scans: work behind it cannot hold up an allocation. */
   readonly background: KubeApi
+  /** For the endpoints of pods: many, and all at once when the last ADD is answered. */
+  readonly views: KubeApi
   readonly caches: Caches
   readonly events: EventRecorder
   readonly conflicts: Counter<ConflictOutcome>
@@ -118,7 +120,7 @@ export class Leadership {
   #lastFullScanMs = -Infinity
 
   private constructor(context: LeadershipContext, ledger: Ledger, store: KubeBlockStore, term: Term) {
-    const { api, background, caches, clock, logger, options, events } = context
+    const { api, background, views, caches, clock, logger, options, events } = context
     this.#context = context
     this.#ledger = ledger
     this.#term = term
@@ -137,13 +139,8 @@ export class Leadership {
       findNode: (name) => caches.nodes.get({ name }),
       isReplicaValid: (entry, signal) => isReplicaValid(entry, this.#world, signal),
     })
-    this.#endpoints = new EndpointView({
-      api: background,
-      ledger,
-      logger,
-      findPod,
-      findOwner: (pod, signal) => this.#world.topOwner(pod, signal),
-    })
+    const findOwner = (pod: Pod, signal: AbortSignal) => this.#world.topOwner(pod, signal)
+    this.#endpoints = new EndpointView({ api: views, ledger, logger, findPod, findOwner })
     this.#adoption = new Adoption({
       ...context,
       ledger,
@@ -167,7 +164,8 @@ export class Leadership {
       queueOf: (work) => this.#queue(4, work),
     })
     this.#adoptionQueue = this.#queue(1, (_, signal) => this.#adoption.reconcile(signal))
-    this.#endpointQueue = this.#queue(16, (key, signal) => this.#endpoints.reconcile(key, signal))
+    const ofPod = (key: string, signal: AbortSignal) => this.#endpoints.reconcile(key, signal)
+    this.#endpointQueue = this.#queue(() => this.#endpoints.atOnce, ofPod)
     this.#poolQueue = this.#queue(4, (name, signal) => this.#reconcilePool(name, signal))
     this.#reclaimQueue = this.#queue(8, (key, signal) => this.#reclaimer.reconcile(key, signal))
     this.#multusQueue = this.#queue(2, (key, signal) => this.#reconcileMultus(key, signal))
@@ -485,7 +483,7 @@ export class Leadership {
   }
 
   #queue(
-    concurrency: number,
+    concurrency: number | (() => number),
     reconcile: (key: string, signal: AbortSignal) => Promise<number | undefined>,
   ): Queue<string> {
     const handle = async (key: string, signal: AbortSignal): Promise<Requeue> => {

@@ -203,8 +203,8 @@ export class KubeClient extends ApiCalls {
   }
 
   /** The same server through a narrow share of the connections: work behind it cannot hold up what is in front. */
-  background(): KubeApi {
-    return new ApiCalls(this.#makeCaller(backgroundCalls))
+  background(callsAtOnce = backgroundCalls): KubeApi {
+    return new ApiCalls(this.#makeCaller(callsAtOnce))
   }
 
   /** Lets calls under way finish for 5 s, then ends all. */

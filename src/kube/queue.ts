@@ -16,7 +16,8 @@ export type Requeue = 'settled' | { readonly afterMs: number }
 export interface QueueOptions<K> {
   /** Reconciles one key; never runs twice at once for one key. */
   readonly handle: (key: K, signal: AbortSignal) => Promise<Requeue>
-  readonly concurrency: number
+  /** How many keys at once; a function is asked whenever one may begin. */
+  readonly concurrency: number | (() => number)
   /** Milliseconds that one run may take; its signal aborts then. */
   readonly deadlineMs: number
   readonly maxKeys?: number
@@ -159,7 +160,8 @@ class WorkQueue<K> implements Queue<K> {
   }
 
   #startNext(): void {
-    while (this.#running.size < this.#options.concurrency) {
+    const { concurrency } = this.#options
+    while (this.#running.size < (typeof concurrency === 'number' ? concurrency : concurrency())) {
       const [key] = this.#queued
       if (key === undefined) break
       this.#queued.delete(key)

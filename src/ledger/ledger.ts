@@ -265,6 +265,10 @@ export class Ledger {
   onChange(listener: AddressListener): () => void {
     return this.#book.onChange(listener)
   }
+  /** True while somebody waits for an answer. */
+  get isBusy(): boolean {
+    return this.#running.size > 0
+  }
   stats(): LedgerStats {
     const { write, read, conflict, unknown } = this.#counts
     return {

@@ -69,7 +69,8 @@ export class LeaderKit implements AsyncDisposable {
     const events = createEventRecorder(background, { component: 'spiderpool-controller' }, systemClock, log)
     const conflicts = conflictCounter(new Metrics())
     const ports = { clock: systemClock, random: systemRandom, logger: log }
-    const context = { options, api, background, caches, events, conflicts, ...ports }
+    const views = background
+    const context = { options, api, background, views, caches, events, conflicts, ...ports }
     const term = new AbortController()
     const held = { number, signal: term.signal, isHeld: () => true, isOurs: () => true }
     const leadership = await Leadership.start(context, held)

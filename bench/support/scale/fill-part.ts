@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KubeClient, loadKubeconfig } from '../../../src/kube/index.ts'
 import { inParallel } from '../../../test/support/ipam-burst.ts'
-import { defineFloor, runFloor } from '../floor.ts'
+import { defineFloor, removeFloor, runFloor } from '../floor.ts'
 import { CpuMeter, cpuSeconds, median, memoryOf, rounded } from '../measure.ts'
 import { Answers } from './answers.ts'
 import { BenchCluster, type ClusterOptions } from './cluster.ts'
@@ -142,6 +142,7 @@ class Run {
         await cluster.settled(this.#answers.size)
         const { callMs } = await runFloor([cluster.api, second], model, { count: addsPerRound, atOnce: 1 })
         floorMs.push(...callMs)
+        await removeFloor(cluster.api)
       }
     } finally {
       await second.close()

@@ -40,9 +40,15 @@ export function reportAddition(
   for (const warning of found.warnings) events.podEvent(pod, 'Warning', 'PoolIgnored', warning)
   for (const message of found.replaced) events.podEvent(pod, 'Warning', 'StickyAddressReplaced', message)
   for (const { ip, restedMs, isNamed } of hurried) {
-    const why = isNamed ? 'it was asked for' : 'nothing else was free'
-    const message = `address ${ip} was released only ${Math.round(restedMs / 1000)} s ago: ${why}`
-    events.podEvent(pod, 'Warning', 'AddressReusedEarly', message)
+    if (isNamed) {
+      const message = `address ${ip} was released only ${Math.round(restedMs / 1000)} s ago: it was asked for`
+      events.podEvent(pod, 'Warning', 'AddressReusedEarly', message)
+      continue
+    }
+    // One text for all of them: a pool with no address to spare does so for every pod.
+    const pool = addresses.find((one) => one.ip === ip)?.entry.pool ?? ''
+    const message = 'addresses are given again before their cool-down is over: nothing else is free'
+    events.poolEvent(pool, 'Warning', 'AddressReusedEarly', message)
   }
   if (created.length === 0 || request.ifName !== (found.nics.at(-1) ?? request.ifName)) return
   const given = ledger.ofPod(key).flatMap(({ entry }) => entry.grant.routes ?? [])

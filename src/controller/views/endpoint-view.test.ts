@@ -68,7 +68,7 @@ class Cluster {
     const ofPod = (pod: string) => this.addresses.filter(({ entry }) => entry.pod === pod)
     return new EndpointView({
       api,
-      ledger: { ofPod, all: () => this.addresses },
+      ledger: { ofPod, all: () => this.addresses, isBusy: false },
       logger: silentLogger,
       findPod: ({ name, namespace }) => this.pods.get(`${namespace ?? ''}/${name}`),
       findOwner: (pod) => Promise.resolve({ kind: 'Pod', name: pod.metadata.name }),

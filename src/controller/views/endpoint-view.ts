@@ -20,9 +20,14 @@ const maxRemembered = 200_000
 /** How often an endpoint that others keep from going is looked at. */
 const blockedRetryMs = 30_000
 
+/** Endpoints that are written at once when nobody waits for an address. */
+export const endpointCalls = 16
+/** And beside ADDs: views come after answers, and take a small share of the API server until then. */
+const endpointsBesideAdds = 2
+
 export interface EndpointViewPorts {
   readonly api: KubeApi
-  readonly ledger: Pick<Ledger, 'ofPod' | 'all'>
+  readonly ledger: Pick<Ledger, 'ofPod' | 'all' | 'isBusy'>
   readonly logger: Logger
   /** From the cache: it decides the owner reference only. */
   findPod(ref: ObjectRef): Pod | undefined
@@ -39,6 +44,11 @@ export class EndpointView {
 
   constructor(ports: EndpointViewPorts) {
     this.#ports = ports
+  }
+
+  /** How many to reconcile at once now. */
+  get atOnce(): number {
+    return this.#ports.ledger.isBusy ? endpointsBesideAdds : endpointCalls
   }
 
   /**

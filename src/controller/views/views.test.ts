@@ -52,6 +52,7 @@ class Leader {
     ledger: {
       ofPod: (pod) => this.addresses.filter(({ entry }) => entry.pod === pod),
       all: () => this.addresses,
+      isBusy: false,
     },
     logger: silentLogger,
     findPod: ({ name }) => this.cachedPods.get(name),

@@ -101,6 +101,7 @@ export class ControllerProcess {
         options,
         api,
         background: api,
+        views: api,
         caches,
         events: noEvents,
         conflicts: conflictCounter(new Metrics()),
