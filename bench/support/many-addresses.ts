@@ -13,7 +13,7 @@ import {
 } from '../../src/api/index.ts'
 import { jsonLogger } from '../../src/base/index.ts'
 import type { KubeApi } from '../../src/kube/index.ts'
-import { formatEntry } from '../../src/ledger/index.ts'
+import { blockSizes, formatEntry } from '../../src/ledger/index.ts'
 import { type AllocatorClient, createAllocatorClient } from '../../src/rpc/index.ts'
 import type { Lab } from '../../test/integration/lab-harness.ts'
 import { inParallel } from '../../test/support/ipam-burst.ts'
@@ -77,7 +77,7 @@ export async function fill(api: KubeApi, addresses: number): Promise<void> {
   await inParallel(indexes, 64, async (index) => {
     const name = `held-${Math.floor(index / 10)}-5d4f8c7b9-${index.toString(36).padStart(5, '0')}`
     const uid = await createPod(api, name, poolOf(index))
-    const { name: block, cidr } = blockOf(ipOf(toIp4(first + index)), { v4: 25, v6: 121 })
+    const { name: block, cidr } = blockOf(ipOf(toIp4(first + index)), blockSizes)
     const known = blocks.get(block) ?? { cidr: formatCidr(cidr), entries: {} }
     known.entries[textOf(index)] = formatEntry(entryOf(name, uid, poolOf(index)))
     blocks.set(block, known)

@@ -12,7 +12,7 @@ export interface BlockSizes {
 
 /** An aligned range of addresses and the name made of it alone. */
 export interface Block {
-  /** `v4-0a06a880-25`, `v6-<32 hexadecimal digits>-121`: legal as an object name. */
+  /** `v4-0a06a880-26`, `v6-<32 hexadecimal digits>-122`: legal as an object name. */
   readonly name: string
   readonly cidr: Cidr
 }
@@ -40,5 +40,5 @@ export function parseBlockName(name: string, field = 'metadata.name'): Block {
     const block = blockOfCidr(cidrOf(ipOf(value), prefixBits))
     if (block.name === name) return block
   }
-  throw new InvalidInputError(field, name, 'is not the name of a block', 'write one such as v4-0a06a880-25')
+  throw new InvalidInputError(field, name, 'is not the name of a block', 'write one such as v4-0a06a880-26')
 }

@@ -73,9 +73,9 @@ void test('a pool may not lose an address that a block at the API server records
   const block = {
     apiVersion: 'spiderpool.spidernet.io/v2beta1',
     kind: 'SpiderIPBlock',
-    metadata: { name: 'v4-0a060000-25' },
+    metadata: { name: 'v4-0a060000-26' },
     spec: {
-      cidr: '10.6.0.0/25',
+      cidr: '10.6.0.0/26',
       term: 1,
       entries: { '10.6.0.12': JSON.stringify(entryOf('p4')), '10.6.0.30': JSON.stringify(entryOf('p5')) },
     },

@@ -7,7 +7,7 @@ import { Ledger, MemoryBlockStore } from '../ledger/index.ts'
 import { type FollowPorts, followBlocks } from './follow-blocks.ts'
 
 const never = new AbortController().signal
-const name = 'v4-0a000000-25'
+const name = 'v4-0a000000-26'
 const entry: BlockEntry = {
   pool: 'p',
   nic: 'eth0',

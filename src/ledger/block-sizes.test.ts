@@ -14,7 +14,7 @@ const next = () => ++nowMs
 const clock = { nowMs: next, monotonicMs: next, sleep: () => Promise.resolve() }
 const random = { next: () => 0.5 }
 const pool: SpiderIpPool = { metadata: { name: 'p' }, spec: { subnet: '10.6.0.0/16', ips: ['10.6.1.1'] } }
-const halves = { v4: 26, v6: 122 }
+const halves = { v4: 27, v6: 123 }
 
 const open = (store: MemoryBlockStore, term: number, more: Partial<LedgerOptions> = {}) =>
   Ledger.open({ store, term, clock, random, logger: silentLogger, ...more }, never)
@@ -40,7 +40,7 @@ void test('a ledger whose blocks are of another size is refused: its addresses w
   await other.close()
   await assert.rejects(open(store, 2), (error) => {
     assert.ok(error instanceof BlockSizeError)
-    return error.message.includes('v4-0a060100-26') && error.message.includes('/25')
+    return error.message.includes('v4-0a060100-27') && error.message.includes('/26')
   })
 })
 

@@ -19,7 +19,7 @@ const pool6: SpiderIpPool = {
   spec: { subnet: 'fd00::/64', ips: ['fd00::1-fd00::20'] },
 }
 const noReserved = reservedOf([])
-const v4Block = 'v4-0a000000-25'
+const v4Block = 'v4-0a000000-26'
 
 class BrokenError extends OperationError {
   override readonly code = 'BROKEN'
@@ -269,7 +269,7 @@ void test('a deleted block is written again, and nobody else gets its addresses 
 void test('an entry that cannot be read keeps its address taken', async () => {
   const shared = new MemoryBlockStore()
   const bad = { pool: 'p4', owner: 7 } as unknown as BlockEntry
-  const spec = { cidr: '10.0.0.0/25', term: 1, entries: { '10.0.0.1': bad } }
+  const spec = { cidr: '10.0.0.0/26', term: 1, entries: { '10.0.0.1': bad } }
   await shared.create({ metadata: { name: v4Block }, spec }, never)
   const ledger = await open(shared, 1)
   assert.deepEqual(ips(await ledger.add(call('a', [pool4]), never)), ['10.0.0.2'])

@@ -121,7 +121,7 @@ const isWhole = (endpoint: SpiderEndpoint): boolean =>
   endpoint.metadata.finalizers?.includes(spiderFinalizer) === true &&
   (isOurEndpoint(endpoint) || endpoint.metadata.annotations?.[annotationKeys.endpointView] === undefined)
 
-void test('5,000 pods of the reference are adopted by tens of writes before the first allocation', async (t) => {
+void test('5,000 pods of the reference are adopted by one write a block before the first allocation', async (t) => {
   const startMs = performance.now()
   await using leader = await LeaderKit.start(kubeconfig, { term: 1 })
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
@@ -132,7 +132,7 @@ void test('5,000 pods of the reference are adopted by tens of writes before the 
   assert.deepEqual(new Set(adopted.keys()), taken)
   assert.ok([...adopted.values()].every(({ claims }) => claims === undefined))
   assert.equal(writes, blocks, 'each block is written once')
-  assert.ok(writes < 100, `${writes} writes`)
+  assert.ok(writes < 120, `${writes} writes`)
 
   const reference = new ReferenceCluster(api)
   const choice = JSON.stringify({ ipv4: ['fleet-v4-0'], ipv6: ['fleet-v6-0'] })

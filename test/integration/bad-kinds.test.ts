@@ -200,7 +200,7 @@ const faults: readonly (() => Fault)[] = [
   },
   () => {
     const text = word()
-    return other('term', ipBlock, { cidr: '10.6.0.0/25', term: text }, ['spec.term', 'string'])
+    return other('term', ipBlock, { cidr: '10.6.0.0/26', term: text }, ['spec.term', 'string'])
   },
 ]
 
@@ -210,7 +210,7 @@ const good = new Map<Resource, () => Fault['spec']>([
   [reservedIp, () => ({ ips: ['10.6.202.1'] })],
   [multusConfig, () => macvlan({ master: ['ens192'] })],
   [coordinator, () => coordinating({})],
-  [ipBlock, () => ({ cidr: '10.6.202.0/25', term: 1 })],
+  [ipBlock, () => ({ cidr: '10.6.202.0/26', term: 1 })],
 ])
 /** Words by which a refusal says what to do instead. */
 const remedy =

@@ -419,7 +419,7 @@ function leftovers(): readonly (readonly [keyof typeof resources, KubeObject])[]
     ],
     [
       'ipBlock',
-      object('SpiderIPBlock', { spec: { cidr: '10.12.0.0/25', term: 1 } }, { name: 'v4-0a0c0000-25' }),
+      object('SpiderIPBlock', { spec: { cidr: '10.12.0.0/26', term: 1 } }, { name: 'v4-0a0c0000-26' }),
     ],
   ]
 }

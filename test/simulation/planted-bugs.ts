@@ -96,7 +96,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   bug(
     'the journal is not on disk before the allocator is asked',
     'agent/ipam/ipam-plugin.ts',
-    'await this.#ports.journal.write(entry)\n      try {\n        const asked',
-    'void this.#ports.journal.write(entry)\n      try {\n        const asked',
+    "await this.#ports.journal.write(entry)\n      steps.end('journal')",
+    "void this.#ports.journal.write(entry)\n      steps.end('journal')",
   ),
 ]

@@ -21,7 +21,7 @@ import {
   KeyedLock,
   parseIpamConfig,
 } from '../../cni/index.ts'
-import { type Journal, type JournalEntry, JournalFullError } from '../journal.ts'
+import { type Journal, type JournalEntry, JournalFullError } from '../journal/journal.ts'
 import type { Given } from '../meta/given.ts'
 import { type PodIdentity, podOf, requireForeignNamespace } from '../pod-identity.ts'
 import type { Allocator, Namespaces } from '../ports.ts'

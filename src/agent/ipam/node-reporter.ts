@@ -1,5 +1,5 @@
 import { type Clock, deadlineAfter, type Logger } from '../../base/index.ts'
-import type { Journal, JournalEntry } from '../journal.ts'
+import type { Journal, JournalEntry } from '../journal/journal.ts'
 import type { Allocator, Namespaces } from '../ports.ts'
 
 interface Ports {

@@ -96,7 +96,7 @@ const blockSpec: Schema = object(
       'x-kubernetes-validations': [
         {
           rule: 'isCIDR(self) && string(cidr(self).masked()) == self',
-          message: 'is not the network form of a CIDR: write one such as 10.6.0.128/25',
+          message: 'is not the network form of a CIDR: write one such as 10.6.0.128/26',
         },
         {
           rule: 'self == oldSelf',

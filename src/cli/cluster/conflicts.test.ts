@@ -43,9 +43,9 @@ async function conflicts(blocks: readonly object[], pools: readonly object[], fl
   return { code, text: out.join('\n') }
 }
 
-const blockOf = (entries: object, name = 'v4-0a070100-25') => ({
+const blockOf = (entries: object, name = 'v4-0a070100-26') => ({
   metadata: { name, resourceVersion: '1' },
-  spec: { cidr: '10.7.1.0/25', term: 1, entries },
+  spec: { cidr: '10.7.1.0/26', term: 1, entries },
 })
 
 void test('ip conflicts is content with a cluster where each address has one holder', async () => {
@@ -80,7 +80,7 @@ void test('ip conflicts shows pools whose records cannot be read, and blocks tha
   const { code, text } = await conflicts([blockOf({ '10.7.1.1': 7 }), blockOf({}, 'odd')], pools)
   assert.equal(code, 1)
   assert.match(text, /^SpiderIPPool p4: is not JSON$/m)
-  assert.match(text, /^SpiderIPBlock v4-0a070100-25: spec\.entries\[10\.7\.1\.1\] cannot be read/m)
+  assert.match(text, /^SpiderIPBlock v4-0a070100-26: spec\.entries\[10\.7\.1\.1\] cannot be read/m)
   assert.match(text, /^SpiderIPBlock odd: .*is not the name of a block$/m)
 })
 

@@ -23,8 +23,8 @@ const entry = (uid: string, more: Partial<BlockEntry> = {}): BlockEntry => ({
   ...more,
 })
 const block = (entries: Readonly<Record<string, BlockEntry>>): SpiderIpBlock => ({
-  metadata: { name: 'v4-0a000000-25', resourceVersion: '7' },
-  spec: { cidr: '10.0.0.0/25', term: 9, entries, released: { '10.0.0.9': 1 } },
+  metadata: { name: 'v4-0a000000-26', resourceVersion: '7' },
+  spec: { cidr: '10.0.0.0/26', term: 9, entries, released: { '10.0.0.9': 1 } },
 })
 
 void test('withoutOwner() frees one address and leaves all else, the term and the version too', () => {

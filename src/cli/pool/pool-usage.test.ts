@@ -19,7 +19,7 @@ const entry = (pool: string, pod: string): BlockEntry => ({
 function gathered(more: object = {}) {
   const gathering = new Gathering(nowMs)
   const spec = {
-    cidr: '10.0.0.0/25',
+    cidr: '10.0.0.0/26',
     term: 1,
     entries: {
       '10.0.0.1': entry('p', 'a/x'),
@@ -33,7 +33,7 @@ function gathered(more: object = {}) {
     },
     ...more,
   }
-  gathering.add(parseBlock({ metadata: { name: 'v4-0a000000-25', resourceVersion: '1' }, spec }))
+  gathering.add(parseBlock({ metadata: { name: 'v4-0a000000-26', resourceVersion: '1' }, spec }))
   return gathering.records()
 }
 const pool: SpiderIpPool = {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { BlockEntry, EntryGrant } from '../../api/index.ts'
 import { parseBlock } from './block-codec.ts'
 
-const name = 'v4-0a060000-25'
+const name = 'v4-0a060000-26'
 
 function read(grant: unknown): BlockEntry | undefined {
   const entry = {
@@ -18,7 +18,7 @@ function read(grant: unknown): BlockEntry | undefined {
   }
   const object = {
     metadata: { name, resourceVersion: '1' },
-    spec: { cidr: '10.6.0.0/25', term: 1, entries: { '10.6.0.9': entry } },
+    spec: { cidr: '10.6.0.0/26', term: 1, entries: { '10.6.0.9': entry } },
   }
   return parseBlock(JSON.parse(JSON.stringify(object))).entries.get('10.6.0.9')
 }

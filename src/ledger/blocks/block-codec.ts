@@ -13,8 +13,12 @@ import { InvalidInputError } from '../../base/index.ts'
 import { fieldsOf } from './fields.ts'
 import { isCount, readEntry, readPastHolder, readQuarantine } from './read-entry.ts'
 
-/** Block sizes, chosen by the weight of one write against the number of objects: 128 addresses of about 0.5 KiB. */
-export const blockSizes: BlockSizes = { v4: 25, v6: 121 }
+/**
+ * 64 addresses of some 350 bytes. Every write carries the whole block, so a small one costs less; a burst fills several at once, each by
+ * writes of its own, and every object has its price: half of this makes a fifth more writes, twice of it doubles the bytes of each
+ * (docs/performance.md).
+ */
+export const blockSizes: BlockSizes = { v4: 26, v6: 122 }
 
 /** A block as read and checked. */
 export interface ParsedBlock {

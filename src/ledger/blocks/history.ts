@@ -2,7 +2,7 @@ import type { BlockEntry, PastHolder } from '../../api/index.ts'
 import { ownerKey } from '../entry.ts'
 
 const perAddress = 3 // past holders
-const perBlock = 128 // past holders: some 30 KiB, beside 60 KiB of a block with all its entries
+const perBlock = 64 // past holders: some 14 KiB, beside 22 KiB of a block with all its entries
 
 /** The allocation that ends when `before` becomes `after`; undefined when it goes on, or there was none. */
 export function endedBy(

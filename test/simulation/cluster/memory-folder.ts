@@ -1,4 +1,4 @@
-import type { JournalFolder } from '../../../src/agent/journal-folder.ts'
+import type { JournalFolder } from '../../../src/agent/journal/journal-folder.ts'
 import type { Scheduler } from '../scheduler.ts'
 
 /** The disk of one node: it outlives its agents; a write counts when it is done, a removal some time later. */

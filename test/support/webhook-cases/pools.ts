@@ -21,7 +21,7 @@ const subnet = (spec: object, status?: object): Given => ({
 /** The address that a pod has of the pool. */
 const used: Given = {
   kind: 'SpiderIPBlock',
-  name: '10.{n}.1.0/25',
+  name: '10.{n}.1.0/26',
   spec: { entries: { '10.{n}.1.7': { pool: 'p-{n}', pod: 'default/cart-0' } } },
 }
 const accept = (rule: string, what: string, object: CaseObject, more: Partial<RuleCase> = {}): RuleCase => ({

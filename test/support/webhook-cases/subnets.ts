@@ -14,7 +14,7 @@ const pool = (spec: object): Given => ({ kind: 'SpiderIPPool', name: 'q-{n}', sp
 const reserved = (spec: object): CaseObject => ({ kind: 'SpiderReservedIP', name: 'r-{n}', spec })
 const used: Given = {
   kind: 'SpiderIPBlock',
-  name: '10.{n}.1.0/25',
+  name: '10.{n}.1.0/26',
   spec: { entries: { '10.{n}.1.7': { pool: 'q-{n}', pod: 'default/cart-0' } } },
 }
 const holds = (ips: string) => ({ controlledIPPools: `{"q-{n}":{"ips":["${ips}"]}}` })

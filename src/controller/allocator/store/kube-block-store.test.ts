@@ -7,8 +7,8 @@ import { KubeBlockStore } from './kube-block-store.ts'
 
 const never = new AbortController().signal
 const block: SpiderIpBlock = {
-  metadata: { name: 'v4-0a000000-25', resourceVersion: '7' },
-  spec: { cidr: '10.0.0.0/25', term: 1 },
+  metadata: { name: 'v4-0a000000-26', resourceVersion: '7' },
+  spec: { cidr: '10.0.0.0/26', term: 1 },
 }
 const entry = (uid: string): BlockEntry => ({
   pool: 'p',
@@ -43,7 +43,7 @@ const refusing = (status: number) =>
 void test('patch() sends the version that was read as precondition, and only what changed', async () => {
   const { api, bodies } = apiThat(() => ({ ...block, metadata: { ...block.metadata, resourceVersion: '8' } }))
   const version = await new KubeBlockStore(api).patch(
-    'v4-0a000000-25',
+    'v4-0a000000-26',
     '7',
     {
       term: 2,
@@ -89,7 +89,7 @@ for (const [status, patchError, createError] of [
 ] as const) {
   void test(`status ${status} of a write becomes ${patchError.name}, of a creation ${createError.name}`, async () => {
     const store = new KubeBlockStore(refusing(status).api)
-    await assert.rejects(store.patch('v4-0a000000-25', '7', change, never), patchError)
+    await assert.rejects(store.patch('v4-0a000000-26', '7', change, never), patchError)
     await assert.rejects(store.create(block, never), createError)
   })
 }
@@ -103,7 +103,7 @@ for (const message of [
       throw new ApiError('write', { status: 500, reason: 'Unknown', message })
     })
     const store = new KubeBlockStore(api)
-    await assert.rejects(store.patch('v4-0a000000-25', '7', change, never), BlockRefusedError)
+    await assert.rejects(store.patch('v4-0a000000-26', '7', change, never), BlockRefusedError)
     await assert.rejects(store.create(block, never), BlockRefusedError)
   })
 }

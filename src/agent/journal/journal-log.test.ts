@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
-import { silentLogger } from '../base/index.ts'
+import { silentLogger } from '../../base/index.ts'
 import type { JournalFolder } from './journal-folder.ts'
 import { journalLog } from './journal-log.ts'
 

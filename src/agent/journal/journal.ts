@@ -1,5 +1,5 @@
-import { type Logger, OperationError } from '../base/index.ts'
-import { parseContainerId, parseIfName } from '../cni/index.ts'
+import { type Logger, OperationError } from '../../base/index.ts'
+import { parseContainerId, parseIfName } from '../../cni/index.ts'
 import type { JournalFolder } from './journal-folder.ts'
 
 /** What the node knows of one attachment that asked for addresses. */

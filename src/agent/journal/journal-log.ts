@@ -2,8 +2,8 @@ import { closeSync, constants, fstatSync, open, write } from 'node:fs'
 import { link, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { assert, type Logger, OperationError, toError } from '../base/index.ts'
-import { writeDurably } from '../cni/index.ts'
+import { assert, type Logger, OperationError, toError } from '../../base/index.ts'
+import { writeDurably } from '../../cni/index.ts'
 import type { JournalFolder } from './journal-folder.ts'
 
 // Lines of the log: "+NAME TEXT" sets a text, "-NAME" removes it; the last line of a name counts.
