@@ -203,7 +203,7 @@ export class KubeClient extends ApiCalls {
   }
 
   /** The same server through a narrow share of the connections: work behind it cannot hold up what is in front. */
-  background(callsAtOnce = backgroundCalls): KubeApi {
+  background(callsAtOnce: number = backgroundCalls): KubeApi {
     return new ApiCalls(this.#makeCaller(callsAtOnce))
   }
 
