@@ -62,7 +62,7 @@ import { ClaimResolver } from './reclaim/claim-resolver.ts'
 import { NodeReports } from './reclaim/node-reports.ts'
 import { Reclaimer } from './reclaim/reclaimer.ts'
 import { EndpointView } from './views/endpoint-view.ts'
-import { reconcilePoolStatus } from './views/pool-status-view.ts'
+import { reconcilePoolStatus, StatusPace } from './views/pool-status-view.ts'
 
 const reconcileDeadlineMs = 30_000
 /** Changes of a pool's counts are collected this long before they are written. */
@@ -113,6 +113,7 @@ export class Leadership {
   readonly #claimQueue: Queue<string>
   readonly #adoptionQueue: Queue<string>
   readonly #timers: NodeJS.Timeout[] = []
+  readonly #pace = new StatusPace()
   readonly #term: Term
   readonly #store: KubeBlockStore
   #following: Promise<void> | undefined
@@ -416,8 +417,8 @@ export class Leadership {
     for (const key of this.#reclaimer.nominees()) this.#reclaimQueue.add(key)
   }
 
-  async #reconcilePool(name: string, signal: AbortSignal): Promise<undefined> {
-    const { caches, background } = this.#context
+  async #reconcilePool(name: string, signal: AbortSignal): Promise<number | undefined> {
+    const { caches, background, clock } = this.#context
     const pool = caches.pools.get({ name })
     if (pool === undefined) return undefined
     const takeIn = (one: SpiderIpPool, until: AbortSignal) => this.#adoption.takeIn(one, until)
@@ -427,13 +428,11 @@ export class Leadership {
     if (isRead && waitsForUs(pool)) this.#reportPoolInUse(pool)
     const findPool = () => caches.pools.get({ name })
     const conflictOf = (one: string) => this.#world.poolConflicts().get(one)?.message
-    const term = this.#term.number
     this.#reportConflict(pool, conflictOf(name))
-    await reconcilePoolStatus(
-      name,
-      { api: background, ledger: this.#ledger, term, findPool, takeIn, conflictOf },
-      signal,
-    )
+    const waitMs = this.#pace.waitMs(name, this.#ledger.isBusy, clock.monotonicMs())
+    if (waitMs !== undefined) return waitMs
+    const seen = { ledger: this.#ledger, term: this.#term.number, findPool, takeIn, conflictOf }
+    await reconcilePoolStatus(name, { api: background, ...seen }, signal)
     await mendPool(pool, background, signal)
     return undefined
   }

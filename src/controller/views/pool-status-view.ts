@@ -85,6 +85,25 @@ function totalOf(pool: SpiderIpPool): { readonly totalIPCount: number | bigint; 
   }
 }
 
+const pauseMs = 2_000
+const retryMs = 250
+
+/**
+ * When a pool's status may be written: it holds all records, so it is dear. While ADDs wait, each only every 2 s, though our own
+ * write comes back as a change of the pool.
+ */
+export class StatusPace {
+  /** By pool. */
+  readonly #writtenMs = new Map<string, number>()
+
+  /** @returns milliseconds after which to ask again; undefined: now, which is noted */
+  waitMs(pool: string, isBusy: boolean, nowMs: number): number | undefined {
+    if (isBusy && nowMs - (this.#writtenMs.get(pool) ?? -Infinity) < pauseMs) return retryMs
+    this.#writtenMs.set(pool, nowMs)
+    return undefined
+  }
+}
+
 export interface PoolStatusPorts {
   readonly api: KubeApi
   readonly ledger: Pick<Ledger, 'ofPool'>

@@ -14,7 +14,7 @@ import { silentLogger } from '../../base/index.ts'
 import type { OwnedAddress } from '../../ledger/index.ts'
 import { finalizePool } from '../final-objects.ts'
 import { EndpointView } from './endpoint-view.ts'
-import { maxListedRecords, planPoolStatus, reconcilePoolStatus } from './pool-status-view.ts'
+import { maxListedRecords, planPoolStatus, reconcilePoolStatus, StatusPace } from './pool-status-view.ts'
 
 const never = new AbortController().signal
 let kit: ClusterKit
@@ -346,4 +346,13 @@ void test('a pool created again while the cache shows the deleted one keeps its 
   await createPool('f3')
   await assert.rejects(finalizePool(old, { poolUsage: () => 0 }, kit.api, never), /409/)
   assert.deepEqual((await poolOf('f3'))?.metadata.finalizers, [spiderFinalizer])
+})
+
+void test('StatusPace writes at once, and while ADDs wait every 2 s', () => {
+  const pace = new StatusPace()
+  assert.equal(pace.waitMs('a', true, 0), undefined)
+  assert.ok((pace.waitMs('a', true, 1_999) ?? 0) > 0)
+  assert.equal(pace.waitMs('b', true, 1_999), undefined, 'another pool')
+  assert.equal(pace.waitMs('a', true, 2_000), undefined)
+  assert.equal(pace.waitMs('a', false, 2_001), undefined, 'nobody waits')
 })

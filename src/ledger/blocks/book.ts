@@ -108,8 +108,11 @@ export class Book implements AddressStates {
   }
   owned(ips: Iterable<string>): readonly OwnedAddress[] {
     const found: OwnedAddress[] = []
+    let state: BlockState | undefined
     for (const ip of ips) {
-      const entry = this.entry(ip)
+      // Neighbours come together: most are in the block of the one before, and their texts need not be parsed.
+      if (state?.entries.has(ip) !== true) state = this.#find(ip)
+      const entry = state?.entries.get(ip)
       if (entry !== undefined) found.push({ ip, entry })
     }
     return found
