@@ -12,7 +12,7 @@ import {
 } from '../api/index.ts'
 import { InvalidInputError, OperationError, parseJson, stringifyJson, toError } from '../base/index.ts'
 import { ApiError, type KubeApi } from '../kube/index.ts'
-import { entriesOf } from '../ledger/index.ts'
+import { readEntry } from '../ledger/index.ts'
 import type { Route, RouteReply, RouteRequest } from '../rpc/index.ts'
 import {
   type AdmissionReview,
@@ -168,16 +168,19 @@ async function usedIpsOf(
   api: KubeApi,
   signal: AbortSignal,
 ): Promise<readonly UsedIp[]> {
+  const used = new Map<string, readonly UsedIp[]>()
   const keep = ({ metadata, spec }: SpiderIpBlock): SpiderIpBlock => {
-    const ofPool = Object.entries(entriesOf({ spec })).filter(
-      ([, entry]) => typeof wanted === 'object' || entry.pool === wanted,
-    )
-    return { metadata, spec: { ...spec, entries: Object.fromEntries(ofPool) } }
+    const ofPool = Object.entries(spec.entries ?? {}).flatMap(([ip, stored]) => {
+      const entry = readEntry(stored)
+      // What cannot be read may be of any pool.
+      if (entry === undefined) return [{ ip, holder: 'a record that cannot be read' }]
+      return typeof wanted === 'object' || entry.pool === wanted ? [{ ip, holder: holderTextOf(entry) }] : []
+    })
+    used.set(metadata.name, ofPool)
+    return { metadata, spec: { cidr: '', term: 0 } }
   }
   const { items } = await api.listAll<SpiderIpBlock>(resources.ipBlock, { limit: blockPage, keep }, signal)
-  return items.flatMap(({ spec }) =>
-    Object.entries(entriesOf({ spec })).map(([ip, entry]) => ({ ip, holder: holderTextOf(entry) })),
-  )
+  return items.flatMap(({ metadata }) => used.get(metadata.name) ?? [])
 }
 
 /** The installation makes the two objects, empty; only then there is something to fill. */

@@ -32,6 +32,7 @@ void test('isKnownWell() takes the very pod, alive, on the node, whose addresses
     ['a third party', podOf(ownerReference('apps.kruise.io/v1', 'StatefulSet')), asked],
     ['a claim', podOf({ annotations: { [annotationKeys.ipClaim]: 'c' } }), asked],
     ['a claim of a network', podOf(networks('[{"name":"n","ipam-claim-reference":"c"}]')), asked],
+    ['a claim, spelt otherwise', podOf(networks('[{"name":"n","ipam-claim\\u002dreference":"c"}]')), asked],
   ]
   for (const [what, pod, of] of others)
     assert.equal(isKnownWell(pod === undefined ? undefined : trimPod(pod), of), false, what)

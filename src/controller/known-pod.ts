@@ -15,8 +15,8 @@ const readAnnotations: ReadonlySet<string> = new Set([
   ...[annotationKeys.metadata, annotationKeys.refreshAttributes, annotationKeys.ipClaim],
   ...[annotationKeys.defaultRouteNic, annotationKeys.multusDefaultNetwork, annotationKeys.multusNetworks],
 ])
-/** A network that takes its addresses from a claim: which pod may is decided by what is read. */
-const claimReference = 'ipam-claim-reference'
+/** Of a network that takes its addresses from a claim, in whatever spelling: which pod may is decided by what is read. */
+const claimReference = /ipam-claim-reference|\\/
 
 /** A cluster has many pods: keep what nominates, what views need and what an ADD reads, and what replicas share once. */
 export function trimPod(pod: Pod): Pod {
@@ -60,7 +60,8 @@ export function isKnownWell(pod: Pod | undefined, { uid, node }: { uid: string; 
     isPlain(pod) &&
     isAlive(pod) &&
     annotations[annotationKeys.ipClaim] === undefined &&
-    annotations[annotationKeys.multusNetworks]?.includes(claimReference) !== true
+    !claimReference.test(annotations[annotationKeys.multusNetworks] ?? '') &&
+    !claimReference.test(annotations[annotationKeys.multusDefaultNetwork] ?? '')
   )
 }
 
@@ -69,11 +70,12 @@ function isPlain(pod: Pod): boolean {
   return plainOwners.includes(`${apiVersion} ${kind}`)
 }
 
-function whatReplicasShare({ metadata }: Pod): Pick<Pod['metadata'], 'labels' | 'annotations'> {
-  const { labels, annotations = {} } = metadata
+function whatReplicasShare(pod: Pod): Pick<Pod['metadata'], 'labels' | 'annotations'> {
+  const { annotations = {} } = pod.metadata
+  const labels = { ...pod.metadata.labels, ...labelsToKeep(pod).labels }
   const read = Object.entries(annotations).filter(([key]) => readAnnotations.has(key))
   return {
-    ...(labels === undefined ? {} : { labels: sharedData(labels) }),
+    ...(Object.keys(labels).length === 0 ? {} : { labels: sharedData(labels) }),
     ...(read.length === 0 ? {} : { annotations: sharedData(Object.fromEntries(read)) }),
   }
 }

@@ -143,3 +143,16 @@ void test('whatever moment a writer is killed at, what it was told is there', as
     }
   })
 })
+
+void test('what an earlier version kept in one file for each attachment is taken over, and the log wins', async () => {
+  await inFolder(async (folder) => {
+    writeFileSync(join(folder, 'log'), '+c1:eth0 new\n')
+    writeFileSync(join(folder, 'c1:eth0'), 'old\n')
+    writeFileSync(join(folder, 'c2:net1'), '{"a":"\u2028"}\n')
+    const log = newLog(folder)
+    assert.deepEqual([...(await log.open())].sort(), ['c1:eth0', 'c2:net1'])
+    assert.deepEqual(readdirSync(folder), ['log'])
+    await log.close()
+    assert.deepEqual(await textsOf(folder), { 'c1:eth0': 'new', 'c2:net1': '{"a":"\u2028"}' })
+  })
+})

@@ -27,6 +27,9 @@ const removalDelayMs = 200
 /** Lines that count no more, besides as many as count, until the log is written anew. */
 const maxDeadLines = 2000
 
+/** Of earlier versions: one file for each attachment, `CONTAINER:IFNAME`. */
+const earlierFile = /^[^.\s:][^\s:]*:[^\s:]+$/
+
 const openFile = promisify(open)
 const writeFile = promisify(write)
 
@@ -60,12 +63,26 @@ class JournalLog implements JournalFolder {
 
   async open(): Promise<readonly string[]> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    const earlier: string[] = []
     for (const name of await readdir(this.#folder)) {
       const isLeftByCrash = name.startsWith('.log.') && name.endsWith('.tmp')
       if (isLeftByCrash) await rm(join(this.#folder, name), { force: true })
       if (name === 'log') this.#load(await readFile(this.#path, 'utf8'))
+      if (earlierFile.test(name)) earlier.push(name)
     }
+    if (earlier.length > 0) await this.#takeIn(earlier)
     return [...this.#texts.keys()]
+  }
+
+  /** Takes over what an earlier version kept in one file for each name; the files go when the log has it. */
+  async #takeIn(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const text = (await readFile(join(this.#folder, name), 'utf8')).trim()
+      if (!this.#texts.has(name)) this.#texts.set(name, text.replaceAll('\n', ' '))
+    }
+    await this.#openLog()
+    for (const name of names) await rm(join(this.#folder, name), { force: true })
+    this.#logger.info('journal of an earlier version taken over', { entries: names.length })
   }
 
   #load(content: string): void {
@@ -73,7 +90,7 @@ class JournalLog implements JournalFolder {
     lines.pop() // nothing, or a line that a crash cut short: nobody was told that it was there
     let unreadable = 0
     for (const line of lines) {
-      const [, sign, name = '', text = ''] = /^([+-])(\S+)(?: (.*))?$/.exec(line) ?? []
+      const [, sign, name = '', text = ''] = /^([+-])(\S+)(?: (.*))?$/s.exec(line) ?? []
       if (sign === '+') this.#texts.set(name, text)
       else if (sign === '-') this.#texts.delete(name)
       else unreadable++

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { implementationLabel, type Pod } from '../../api/index.ts'
-import { isReferenceAgent, labelsToKeep } from './reference-agents.ts'
+import { trimPod } from '../known-pod.ts'
+import { isReferenceAgent } from './reference-agents.ts'
 
 const component = { 'app.kubernetes.io/component': 'spiderpool-agent' }
 const image = 'ghcr.io/spidernet-io/spiderpool/spiderpool-agent'
@@ -58,13 +59,7 @@ const cases: readonly (readonly [string, Pod, boolean])[] = [
 for (const [what, pod, expected] of cases) {
   void test(`isReferenceAgent() is ${expected} for ${what}, also of what the cache keeps`, () => {
     assert.equal(isReferenceAgent(pod), expected)
-    const { ownerReferences = [] } = pod.metadata
-    const { nodeName = '', hostNetwork = false } = pod.spec ?? {}
-    const kept = {
-      metadata: { name: 'a', ownerReferences, ...labelsToKeep(pod) },
-      spec: { nodeName, hostNetwork },
-    }
-    assert.equal(isReferenceAgent(kept), expected)
+    assert.equal(isReferenceAgent(trimPod(pod)), expected)
   })
 }
 

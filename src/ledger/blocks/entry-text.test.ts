@@ -74,8 +74,23 @@ void test('readEntry() reads what formatEntry() wrote, and the object that it wa
   assert.deepEqual(readEntry(entry), entry)
 })
 
+void test('what a newer controller wrote is kept, wherever it stands', () => {
+  const newer = {
+    ...entry,
+    owner: { kind: 'pod', uid: 'u', zone: 'z' },
+    grant: { prefixBits: 24, mtu: 9000 },
+    attachments: [{ containerId: 'c', node: 'n', active: true, vrf: 'v' }],
+    later: 1,
+  }
+  const { later, ...rest } = newer
+  const read = readEntry(JSON.stringify(newer))
+  assert.deepEqual(read, { ...rest, unknown: { later } })
+  assert.deepEqual(readEntry(formatEntry(read ?? entry)), read)
+})
+
 void test('readEntry() makes no owner up for what is no entry', () => {
-  for (const text of ['', '{', '[]', 'null', '"x"', '{}', '{"pool":"p","podUid":"u"}', '7']) {
+  const ownerless = JSON.stringify({ ...entry, owner: null })
+  for (const text of ['', '{', '[]', 'null', '"x"', '{}', '{"pool":"p","podUid":"u"}', '7', ownerless]) {
     assert.equal(readEntry(text), undefined, text)
   }
 })

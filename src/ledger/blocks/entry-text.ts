@@ -35,11 +35,11 @@ export function textFields(value: unknown): Fields | undefined {
 function compact(entry: BlockEntry): Fields {
   const { owner, attachments, createdBy, claims, unknown, ...rest } = entry
   const [first] = attachments ?? []
-  const isOfPod = owner.kind === 'pod' && owner.uid === entry.podUid
+  const isPlain = owner.kind === 'pod' && owner.uid === entry.podUid && Object.keys(owner).length === 2
   const isByFirst = first?.containerId === createdBy?.containerId && createdBy?.ifName === entry.nic
   return {
     ...rest,
-    ...(isOfPod ? {} : { owner }),
+    ...(isPlain ? {} : { owner }),
     ...(attachments === undefined
       ? {}
       : { attachments: attachments.map((one) => compactAttachment(one, entry)) }),
@@ -61,7 +61,7 @@ function whole(fields: Fields): Fields {
     first === undefined ? undefined : { containerId: first['containerId'], ifName: fields['nic'] }
   return {
     ...fields,
-    owner: fields['owner'] ?? { kind: 'pod', uid: fields['podUid'] },
+    owner: 'owner' in fields ? fields['owner'] : { kind: 'pod', uid: fields['podUid'] },
     ...(Array.isArray(attachments)
       ? { attachments: attachments.map((one) => ({ node: fields['node'], ...fieldsOf(one) })) }
       : {}),

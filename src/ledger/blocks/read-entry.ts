@@ -54,7 +54,7 @@ function readHolder(value: unknown): BlockEntry | undefined {
   return {
     pool: shared(pool),
     nic: shared(nic),
-    owner: owner.kind === 'pod' && owner.uid === podUid ? { kind: 'pod', uid: podUid } : owner,
+    owner: owner.kind === 'pod' && owner.uid === podUid ? { ...owner, uid: podUid } : owner,
     pod,
     podUid,
     node: shared(node),
@@ -92,13 +92,13 @@ function unknownOf(fields: Fields): Pick<BlockEntry, 'unknown'> {
 }
 
 function readOwner(value: unknown): BlockOwner | undefined {
-  const { kind, uid, group, ownerKind, name, replica } = fieldsOf(value) ?? {}
+  const { kind, uid, group, ownerKind, name, replica, ...more } = fieldsOf(value) ?? {}
   if (!isText(uid)) return undefined
-  if (kind === 'pod') return { kind, uid }
+  if (kind === 'pod') return { kind, uid, ...more }
   if (kind !== 'sticky' || !isText(group) || !isText(ownerKind) || !isText(name) || !isText(replica)) {
     return undefined
   }
-  return { kind, group, ownerKind, name, uid, replica }
+  return { kind, group, ownerKind, name, uid, replica, ...more }
 }
 
 // null stands for a field that is there and cannot be read.
@@ -117,7 +117,7 @@ function readAttachments(value: unknown): readonly Attachment[] | undefined | nu
 }
 
 function readAttachment(item: unknown): Attachment | undefined {
-  const { containerId, node, active, podName, podUid } = fieldsOf(item) ?? {}
+  const { containerId, node, active, podName, podUid, ...more } = fieldsOf(item) ?? {}
   if (!isText(containerId) || !isText(node)) return undefined
   return {
     containerId,
@@ -125,6 +125,7 @@ function readAttachment(item: unknown): Attachment | undefined {
     active: active !== false,
     ...(isText(podName) ? { podName } : {}),
     ...(isText(podUid) ? { podUid } : {}),
+    ...more,
   }
 }
 
@@ -135,7 +136,7 @@ function readCreator(value: unknown): BlockEntry['createdBy'] | null {
 }
 
 function readGrant(value: unknown): EntryGrant | undefined {
-  const { prefixBits, gateway, routes, cleanGateway, vlan, mac, dns, metadata, isStatic, isDual } =
+  const { prefixBits, gateway, routes, cleanGateway, vlan, mac, dns, metadata, isStatic, isDual, ...more } =
     fieldsOf(value) ?? {}
   if (!isCount(prefixBits) || prefixBits > 128) return undefined
   const readRoutes = routes === undefined ? undefined : readRouteList(routes)
@@ -151,6 +152,7 @@ function readGrant(value: unknown): EntryGrant | undefined {
     ...(isMetadata(metadata) ? { metadata: sharedData(metadata) } : {}),
     ...(isStatic === true ? { isStatic } : {}),
     ...(isDual === true ? { isDual } : {}),
+    ...more,
   }
   // Without a MAC address of its own, it is that of all entries of the pool.
   return isText(mac) ? grant : sharedData(grant)
