@@ -26,7 +26,7 @@ function whole(name: 'samples' | 'burst' | 'at-once', least: number, most: numbe
   assert.ok(isGood, `--${name} is "${values[name]}": use a number from ${least} to ${most}`)
   return value
 }
-const samples = whole('samples', 4, 100)
+const samples = whole('samples', 4, 60)
 const burst = whole('burst', 2, 1000)
 const atOnce = whole('at-once', 1, 256)
 

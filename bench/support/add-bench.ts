@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type KubeObject, type Pod, resources, type SpiderEndpoint } from '../../src/api/index.ts'
 import type { KubeClient } from '../../src/kube/index.ts'
+import { blockSizes } from '../../src/ledger/index.ts'
 import { kernelAddresses, recordedAddresses } from '../../test/integration/kernel-checker.ts'
 import { kubectlPath, type Lab, waitFor } from '../../test/integration/lab-harness.ts'
 import { inParallel } from '../../test/support/ipam-burst.ts'
@@ -17,7 +18,7 @@ const namespace = 'default'
 const root = join(import.meta.dirname, '../..')
 /** So long nothing is asked before a call that is to find the system quiet: views are written behind. */
 const calmMs = 150
-const blockIps = 128
+const blockIps = 2 ** (32 - blockSizes.v4)
 
 export interface AddSetUp {
   readonly lab: Lab
