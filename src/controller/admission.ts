@@ -160,7 +160,7 @@ async function injectionWorld(
   return { namespace, configs: items }
 }
 
-// A block with all its entries is some 60 KiB.
+// A block with all its entries is some 25 KiB.
 const blockPage = 50
 
 async function usedIpsOf(

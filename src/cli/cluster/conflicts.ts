@@ -5,7 +5,7 @@ import { claimsOf, isContested, parseBlock } from '../../ledger/index.ts'
 import { type HolderView, viewHolder } from '../ip/address-view.ts'
 import { formatTable } from '../table.ts'
 
-// A block with all its entries is some 60 KiB, and a pool may list its records in a megabyte.
+// A block with all its entries is some 25 KiB, and a pool may list its records in a megabyte.
 const blockPage = 50
 const poolPage = 20
 

@@ -13,7 +13,7 @@ import { exitCodes } from '../run-cli.ts'
 import { Gathering, type Records } from './pool-usage.ts'
 import { type PoolView, poolLines, poolsLines, viewPool } from './pool-view.ts'
 
-// A block with all its entries is some 60 KiB.
+// A block with all its entries is some 25 KiB.
 const blockPage = 50
 const shownNames = 10
 

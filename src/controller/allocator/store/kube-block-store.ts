@@ -12,7 +12,7 @@ import {
 
 const callTimeoutMs = 10_000
 const listTimeoutMs = 60_000
-// A block with all its entries is some 60 KiB, and its history up to 30 KiB.
+// A block with all its entries is some 25 KiB, and its history up to 14 KiB.
 const listPage = 50
 // Versions of own writes whose watch event may still come.
 const seenLimit = 1_000
