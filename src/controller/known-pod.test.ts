@@ -26,6 +26,7 @@ void test('isKnownWell() takes the very pod, alive, on the node, whose addresses
     ['another uid', podOf(), { uid: 'u2', node: 'node1' }],
     ['another node', podOf(), { uid: 'u1', node: 'node2' }],
     ['not bound yet', { metadata: podOf().metadata }, asked],
+    ['running before', { ...podOf(), status: { phase: 'Running' } }, asked],
     ['terminating', podOf({ deletionTimestamp: '2026-01-01T00:00:00Z' }), asked],
     ['a replica that keeps its addresses', podOf(ownerReference('apps/v1', 'StatefulSet')), asked],
     ['a virtual machine', podOf(ownerReference('kubevirt.io/v1', 'VirtualMachineInstance')), asked],

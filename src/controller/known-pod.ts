@@ -46,7 +46,7 @@ export function trimPod(pod: Pod): Pod {
 
 /**
  * True when an ADD may rest on the pod as the cache has it, without a read of its own: it is the very pod that the runtime names,
- * alive and on that node, and its addresses are its own.
+ * alive and on that node, has not run yet, and its addresses are its own.
  *
  * @param uid as the runtime says it; empty when it does not
  */
@@ -59,6 +59,8 @@ export function isKnownWell(pod: Pod | undefined, { uid, node }: { uid: string; 
     pod.spec?.nodeName === node &&
     isPlain(pod) &&
     isAlive(pod) &&
+    // One that ran may be ending by now, its addresses freed already: a stale view must not give it others.
+    pod.status?.phase === 'Pending' &&
     annotations[annotationKeys.ipClaim] === undefined &&
     !claimReference.test(annotations[annotationKeys.multusNetworks] ?? '') &&
     !claimReference.test(annotations[annotationKeys.multusDefaultNetwork] ?? '')
