@@ -15,6 +15,7 @@ import type { Lab } from '../test/integration/lab-harness.ts'
 import { inParallel } from '../test/support/ipam-burst.ts'
 import { type Call, launch, type Turn } from './support/launch.ts'
 import { median, quantile, rounded } from './support/measure.ts'
+import { addressesOf, cniEnvironment, ipamConfig, podArgs } from './support/plugin-call.ts'
 
 const { values } = parseArgs({
   options: {
@@ -100,13 +101,6 @@ async function deletePods(api: KubeClient): Promise<void> {
   )
 }
 
-const addressesOf = (turns: readonly Turn[] = []): readonly string[] =>
-  turns.flatMap(({ stdout }) =>
-    (JSON.parse(stdout) as { ips: { address: string }[] }).ips.map(
-      ({ address }) => address.split('/')[0] ?? '',
-    ),
-  )
-
 async function measure(lab: Lab, api: KubeClient, dataDir: string): Promise<ReadonlyMap<string, Turn[]>> {
   const nodeDir = join(lab.dir, 'nodes', node)
   const pipe = join(nodeDir, 'cni/bin/spiderpool')
@@ -114,25 +108,16 @@ async function measure(lab: Lab, api: KubeClient, dataDir: string): Promise<Read
     (file: string, command: string) =>
     (index: number): Call => ({
       file,
-      env: {
-        CNI_COMMAND: command,
-        CNI_CONTAINERID: `bench-${index}`,
-        CNI_NETNS: join(lab.dir, 'nodes/other/netns'),
-        CNI_IFNAME: 'eth0',
-        CNI_PATH: '/usr/lib/cni',
-        CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=p-${index}`,
-        SPIDERPOOL_AGENT_SOCKET: join(nodeDir, 'agent.sock'),
-        SPIDERPOOL_SPOOL_DIR: join(nodeDir, 'agent/spool'),
-      },
-      input: JSON.stringify({
-        cniVersion: command === 'STATUS' ? '1.1.0' : '1.0.0',
-        name: 'bench',
-        type: 'macvlan',
-        ipam:
-          file === hostLocal
-            ? { type: 'host-local', dataDir, subnet: '10.65.0.0/16' }
-            : { type: 'spiderpool' },
+      env: cniEnvironment(nodeDir, {
+        command,
+        containerId: `bench-${index}`,
+        netns: join(lab.dir, 'nodes/other/netns'),
+        args: podArgs('default', `p-${index}`),
       }),
+      input:
+        file === hostLocal
+          ? ipamConfig(command, { type: 'host-local', dataDir, subnet: '10.65.0.0/16' })
+          : ipamConfig(command),
     })
   const recorded = () => recordedAddresses(kubectlPath, lab.kubeconfig).map(({ address }) => address)
   await run(interleave(20, { pipe: cni(pipe, 'STATUS') })) // compiled code, open connections
@@ -149,7 +134,7 @@ async function measure(lab: Lab, api: KubeClient, dataDir: string): Promise<Read
   const added = await run(
     interleave(samples, { pipeAdd: cni(pipe, 'ADD'), hostLocalAdd: cni(hostLocal, 'ADD') }),
   )
-  const given = addressesOf(added.get('pipeAdd')).toSorted()
+  const given = (added.get('pipeAdd') ?? []).flatMap(addressesOf).toSorted()
   assert.equal(new Set(given).size, samples)
   assert.deepEqual(recorded().toSorted(), given)
   await deletePods(api)

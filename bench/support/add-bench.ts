@@ -12,6 +12,7 @@ import { kubectlPath, type Lab, waitFor } from '../../test/integration/lab-harne
 import { inParallel } from '../../test/support/ipam-burst.ts'
 import { createFloorObject } from './floor.ts'
 import { type Call, launch, type Turn } from './launch.ts'
+import { addressesOf, cniEnvironment, containerIdOf, ipamConfig, podArgs } from './plugin-call.ts'
 
 const never = new AbortController().signal
 const namespace = 'default'
@@ -68,7 +69,7 @@ async function makePods(
     return items.every(({ status }) => status?.phase === 'Running') ? true : undefined
   })
   return made.map(({ metadata: { name, uid = '' } }) => {
-    return { name, node, uid, containerId: uid.replaceAll('-', '').padEnd(64, '0') }
+    return { name, node, uid, containerId: containerIdOf(uid) }
   })
 }
 
@@ -84,27 +85,14 @@ function callOf({ lab }: Pick<AddSetUp, 'lab'>, { plugin, command, pod, netns }:
   const nodeDir = join(lab.dir, 'nodes', pod.node)
   return {
     file: join(nodeDir, 'cni/bin', plugin),
-    env: {
-      CNI_COMMAND: command,
-      CNI_CONTAINERID: pod.containerId,
-      CNI_NETNS: netns,
-      CNI_IFNAME: 'eth0',
-      CNI_PATH: `${join(nodeDir, 'cni/bin')}:/usr/lib/cni`,
-      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${pod.name};K8S_POD_UID=${pod.uid}`,
-      SPIDERPOOL_AGENT_SOCKET: join(nodeDir, 'agent.sock'),
-      SPIDERPOOL_SPOOL_DIR: join(nodeDir, 'agent/spool'),
-    },
+    env: cniEnvironment(
+      nodeDir,
+      { command, containerId: pod.containerId, netns, args: podArgs(namespace, pod.name, pod.uid) },
+      `${join(nodeDir, 'cni/bin')}:/usr/lib/cni`,
+    ),
     input: plugin === 'spiderpool' ? ipamConfig(command) : metaConfig(nodeDir),
   }
 }
-
-const ipamConfig = (command: string): string =>
-  JSON.stringify({
-    cniVersion: command === 'STATUS' ? '1.1.0' : '1.0.0',
-    name: 'bench',
-    type: 'macvlan',
-    ipam: { type: 'spiderpool' },
-  })
 
 /** The one plugin of the list that the agent installed, as a runtime hands it over. */
 function metaConfig(nodeDir: string): string {
@@ -132,8 +120,7 @@ async function callOnce(call: Call): Promise<Turn> {
   return turn
 }
 
-const addressOf = ({ stdout }: Turn): string =>
-  (JSON.parse(stdout) as { ips: readonly { address: string }[] }).ips[0]?.address.split('/')[0] ?? ''
+const addressOf = (turn: Turn): string => addressesOf(turn)[0] ?? ''
 
 /** The ledger has exactly these, each once. */
 function checkLedger({ lab }: Pick<AddSetUp, 'lab'>, addresses: readonly string[]): void {

@@ -16,6 +16,7 @@ import { kubectlPath, type Lab, waitFor } from '../../test/integration/lab-harne
 import { inParallel } from '../../test/support/ipam-burst.ts'
 import { type Call, launch, type Turn } from './launch.ts'
 import { CpuMeter, rounded, WriteCounter } from './measure.ts'
+import { addressesOf, cniEnvironment, containerIdOf, ipamConfig, podArgs } from './plugin-call.ts'
 
 const never = new AbortController().signal
 const namespace = 'default'
@@ -103,7 +104,7 @@ export async function makePods(setUp: BenchSetUp): Promise<readonly BenchPod[]> 
     pod: metadata.name,
     uid: metadata.uid ?? '',
     node: spec?.nodeName ?? '',
-    containerId: (metadata.uid ?? '').replaceAll('-', '').padEnd(64, '0'),
+    containerId: containerIdOf(metadata.uid ?? ''),
   }))
 }
 
@@ -115,32 +116,12 @@ function netnsFor({ node }: BenchPod, { lab, nodes }: BenchSetUp): string {
 function callOf(command: 'ADD' | 'DEL', sandbox: BenchPod, setUp: BenchSetUp): Call {
   const nodeDir = join(setUp.lab.dir, 'nodes', sandbox.node)
   const { pod, uid, containerId } = sandbox
+  const netns = netnsFor(sandbox, setUp)
   return {
     file: join(nodeDir, 'cni/bin/spiderpool'),
-    env: {
-      CNI_COMMAND: command,
-      CNI_CONTAINERID: containerId,
-      CNI_NETNS: netnsFor(sandbox, setUp),
-      CNI_IFNAME: 'eth0',
-      CNI_PATH: '/usr/lib/cni',
-      // As containerd and CRI-O say it.
-      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${pod};K8S_POD_UID=${uid}`,
-      SPIDERPOOL_AGENT_SOCKET: join(nodeDir, 'agent.sock'),
-      SPIDERPOOL_SPOOL_DIR: join(nodeDir, 'agent/spool'),
-    },
-    input: JSON.stringify({
-      cniVersion: '1.0.0',
-      name: 'bench',
-      type: 'macvlan',
-      ipam: { type: 'spiderpool' },
-    }),
+    env: cniEnvironment(nodeDir, { command, containerId, netns, args: podArgs(namespace, pod, uid) }),
+    input: ipamConfig(command),
   }
-}
-
-function addressesOf({ exitCode, stdout }: Turn): readonly string[] {
-  if (exitCode !== 0 || stdout === '') return []
-  const { ips } = JSON.parse(stdout) as { readonly ips: readonly { readonly address: string }[] }
-  return ips.map(({ address }) => address.split('/')[0] ?? '')
 }
 
 const written = [resources.ipBlock, resources.endpoint, resources.ipPool, resources.event]

@@ -1,22 +1,16 @@
 // A cluster with many allocated addresses, made in minutes: pods, and the blocks that say what they hold. And an agent to ask with.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { blockOf, formatCidr, formatIpValue, ipOf, parseIp, toIp4 } from '../../src/address/index.ts'
+import { formatIpValue, ipOf, parseIp, toIp4 } from '../../src/address/index.ts'
 import { readAuthorities } from '../../src/agent/index.ts'
-import {
-  annotationKeys,
-  type BlockEntry,
-  type KubeObject,
-  resources,
-  type SpiderIpBlock,
-  trustNames,
-} from '../../src/api/index.ts'
+import { annotationKeys, type KubeObject, resources, trustNames } from '../../src/api/index.ts'
 import { jsonLogger } from '../../src/base/index.ts'
 import type { KubeApi } from '../../src/kube/index.ts'
-import { blockSizes, formatEntry } from '../../src/ledger/index.ts'
 import { type AllocatorClient, createAllocatorClient } from '../../src/rpc/index.ts'
 import type { Lab } from '../../test/integration/lab-harness.ts'
 import { inParallel } from '../../test/support/ipam-burst.ts'
+import { HeldBlocks, heldEntry } from './held-blocks.ts'
+import { containerIdOf } from './plugin-call.ts'
 
 const never = new AbortController().signal
 /** A node that nothing runs on, with a name as long as clouds give them. */
@@ -45,23 +39,6 @@ export async function createPod(api: KubeApi, name: string, pool: string): Promi
   return metadata.uid ?? ''
 }
 
-function entryOf(name: string, uid: string, pool: string): BlockEntry {
-  return {
-    pool,
-    nic: 'eth0',
-    owner: { kind: 'pod', uid },
-    pod: `default/${name}`,
-    podUid: uid,
-    node: farNode,
-    attachments: [{ containerId: containerOf(uid), node: farNode, active: true }],
-    createdBy: { containerId: containerOf(uid), ifName: 'eth0' },
-    since: Date.now(),
-    grant: { prefixBits: 10, gateway },
-  }
-}
-
-const containerOf = (uid: string): string => uid.replaceAll('-', '').padEnd(64, '0')
-
 /** The node, so many pods of it, blocks that give them the first addresses of 10.64.0.0/10, and the pools of those addresses. */
 export async function fill(api: KubeApi, addresses: number): Promise<void> {
   const first = Number(parseIp('10.64.0.0').value)
@@ -72,25 +49,15 @@ export async function fill(api: KubeApi, addresses: number): Promise<void> {
     { apiVersion: 'v1', kind: 'Node', metadata: { name: farNode } } as KubeObject,
     never,
   )
-  const blocks = new Map<string, { cidr: string; entries: Record<string, string> }>()
+  const blocks = new HeldBlocks()
   const indexes = Array.from({ length: addresses }, (_, index) => index)
   await inParallel(indexes, 64, async (index) => {
     const name = `held-${Math.floor(index / 10)}-5d4f8c7b9-${index.toString(36).padStart(5, '0')}`
     const uid = await createPod(api, name, poolOf(index))
-    const { name: block, cidr } = blockOf(ipOf(toIp4(first + index)), blockSizes)
-    const known = blocks.get(block) ?? { cidr: formatCidr(cidr), entries: {} }
-    known.entries[textOf(index)] = formatEntry(entryOf(name, uid, poolOf(index)))
-    blocks.set(block, known)
+    const pod = { name, uid, node: farNode }
+    blocks.hold(ipOf(toIp4(first + index)), heldEntry(pod, poolOf(index), { prefixBits: 10, gateway }))
   })
-  await inParallel([...blocks], 16, async ([name, { cidr, entries }]) => {
-    const block: SpiderIpBlock = {
-      apiVersion: 'spiderpool.spidernet.io/v2beta1',
-      kind: 'SpiderIPBlock',
-      metadata: { name },
-      spec: { cidr, term: 1, entries },
-    }
-    await api.create(resources.ipBlock, block, never)
-  })
+  await blocks.write(api)
   for (let start = 0; start < addresses; start += perPool) {
     const last = Math.min(start + perPool, addresses) - 1
     await createPool(api, poolOf(start), `${textOf(start)}-${textOf(last)}`)
@@ -158,7 +125,7 @@ export async function allocate(
 ): Promise<string> {
   const { ips } = await client.allocate(
     {
-      containerId: containerOf(podUid),
+      containerId: containerIdOf(podUid),
       ifName: 'eth0',
       netns: '/run/netns/bench',
       podNamespace: 'default',

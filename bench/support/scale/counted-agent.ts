@@ -14,9 +14,10 @@ import { listMounts, prepareNamespaces, unmount } from '../../../src/netlink/ind
 import { buildPipe } from '../../../test/support/agent-kit.ts'
 import { callPlugin } from '../../../test/support/ipam-burst.ts'
 import { accountKubeconfig, tokenOf } from '../../../test/support/leader-kit.ts'
+import { containerIdOf } from '../plugin-call.ts'
 import type { Answers } from './answers.ts'
 import type { BenchCluster } from './cluster.ts'
-import { type BenchPod, containerIdOf, createAgentPod } from './simulated-agents.ts'
+import { type BenchPod, createAgentPod } from './simulated-agents.ts'
 
 const never = new AbortController().signal
 export const countedNode = 'counted'
@@ -75,7 +76,7 @@ export class CountedAgent implements AsyncDisposable {
 
   /** ADD of a pod of {@link countedNode} by the plugin executable; repeated while the agent starts. */
   async add(pod: BenchPod, answers: Answers): Promise<void> {
-    const sandbox = { pod: pod.name, node: countedNode, containerId: containerIdOf(pod) }
+    const sandbox = { pod: pod.name, node: countedNode, containerId: containerIdOf(pod.uid) }
     const endMs = performance.now() + startBudgetMs
     for (;;) {
       const called = callPlugin(this.#cluster.lab.paths.dir, 'ADD', sandbox, this.#podNetns)

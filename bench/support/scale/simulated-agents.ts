@@ -8,6 +8,7 @@ import { systemNamespace } from '../../../src/lab/supervisor/program.ts'
 import type { AllocatorClient } from '../../../src/rpc/index.ts'
 import { inParallel } from '../../../test/support/ipam-burst.ts'
 import { tokenOf } from '../../../test/support/leader-kit.ts'
+import { containerIdOf } from '../plugin-call.ts'
 import type { Answers } from './answers.ts'
 import type { BenchCluster } from './cluster.ts'
 
@@ -46,10 +47,6 @@ export async function createPod(
   }
   const { metadata } = await api.create(resources.pod, object as KubeObject, never)
   return { ...pod, uid: metadata.uid ?? '' }
-}
-
-export function containerIdOf({ uid }: Pick<BenchPod, 'uid'>): string {
-  return uid.replaceAll('-', '').padEnd(64, '0')
 }
 
 /** Makes a Node and the pod of its agent. @returns the agent's pod */
@@ -126,7 +123,7 @@ export class SimulatedAgents implements AsyncDisposable {
   async add(pod: BenchPod, answers: Answers, budgetMs: number = usualBudgetMs): Promise<number> {
     const agent = this.#agents[Number(pod.node.slice('node-'.length))]
     assert.ok(agent !== undefined, `no agent on ${pod.node}`)
-    const containerId = containerIdOf(pod)
+    const containerId = containerIdOf(pod.uid)
     if (agent.alive.at(-1)?.containerId !== containerId) agent.alive.push({ containerId, ifName: 'eth0' })
     const startedMs = performance.now()
     const { ips } = await agent.client.allocate(

@@ -1,7 +1,7 @@
 import type { BlockEntry, PastHolder, Quarantine, SpiderIpBlock } from '../../api/index.ts'
 import { BlockConflictError } from '../errors.ts'
+import { entriesOf } from './block-codec.ts'
 import type { BlockChange, BlockStore } from './block-store.ts'
-import { readEntry } from './read-entry.ts'
 
 interface Stored {
   readonly name: string
@@ -85,13 +85,7 @@ export class MemoryBlockStore implements BlockStore {
 
   /** All entries, as an observer sees them who is none of the writers. */
   entries(): ReadonlyMap<string, BlockEntry> {
-    const all = [...this.#blocks.values()].flatMap(({ entries }) => [...entries])
-    return new Map(
-      all.flatMap(([ip, stored]) => {
-        const entry = readEntry(stored)
-        return entry === undefined ? [] : [[ip, entry]]
-      }),
-    )
+    return new Map([...this.#blocks.values()].flatMap((one) => Object.entries(entriesOf(toObject(one)))))
   }
 
   /** All quarantines, as {@link entries} shows all entries. */
