@@ -1,6 +1,7 @@
 import { glob, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { run } from 'node:test'
+import { freeHungFile } from './hung-file.ts'
 
 /** One test and how it ended. `elsewhere`: it is of a feature that the other API server has alone. */
 export interface Result {
@@ -32,7 +33,8 @@ interface RunOptions {
 const waitsMark = '\n// mostly waits\n'
 /** A file that has this line only waits, and takes no part of the machine. */
 const idleMark = '\n// only waits\n'
-const fileBudgetMs = 600_000
+const fileBudgetMs = 400_000
+const freedBudgetMs = 100_000 // for the hooks that clear up
 const slowFileSeconds = 5 // what takes longer is said: the whole has a budget
 const elsewhere = /^only on (embedded|real): /
 
@@ -174,7 +176,12 @@ async function runFile(path: string, { signal, env: more }: RunOptions): Promise
   const env = more === undefined ? {} : { env: { ...process.env, ...more } }
   const file = shortName(path)
   const results: Result[] = []
-  for await (const event of run({ files: [path], timeout: fileBudgetMs, signal, ...env })) {
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(fileBudgetMs + freedBudgetMs)])
+  using _ = whenHung(() => {
+    process.stdout.write(`! HUNG for ${fileBudgetMs / 1000} s: ${file}\n`)
+    for (const line of freeHungFile(path)) process.stdout.write(`    ${line}\n`)
+  })
+  for await (const event of run({ files: [path], timeout: fileBudgetMs, signal: deadline, ...env })) {
     const data = event.data as EventData
     if (event.type === 'test:stdout' || event.type === 'test:stderr') {
       if (process.env['SPIDERPOOL_TEST_VERBOSE'] !== undefined) process.stdout.write(data.message ?? '')
@@ -189,6 +196,11 @@ async function runFile(path: string, { signal, env: more }: RunOptions): Promise
     if (result?.kind === 'failed') printFailure(result, data)
   }
   return results
+}
+
+function whenHung(act: () => void): Disposable {
+  const timer = setTimeout(act, fileBudgetMs)
+  return { [Symbol.dispose]: () => clearTimeout(timer) }
 }
 
 interface EventData {

@@ -72,11 +72,12 @@ function deploymentOf(index: number, { pools }: BenchSetUp): KubeObject {
   const { v4, v6 } = pools
   const chosen = { ipv4: [v4], ...(v6 === undefined ? {} : { ipv6: [v6] }) }
   const annotations = { [annotationKeys.ippool]: JSON.stringify(chosen) }
-  // With the node's own network the lab's kubelet starts them without a call of CNI, which is ours to make.
+  // With the node's own network the lab's kubelet makes no call of CNI, which is ours to make; without an image the pods are new
+  // ones still, as pods are when they ask for addresses.
   const podSpec = {
     hostNetwork: true,
     terminationGracePeriodSeconds: 0,
-    containers: [{ name: 'c', image: 'pause' }],
+    containers: [{ name: 'c', image: 'pause', imagePullPolicy: 'Never' }],
   }
   const template = { metadata: { labels, annotations }, spec: podSpec }
   const spec = { replicas: perDeployment, selector: { matchLabels: { app: name } }, template }
@@ -88,19 +89,19 @@ function deploymentOf(index: number, { pools }: BenchSetUp): KubeObject {
   } as KubeObject
 }
 
-/** Makes the Deployments, and returns when all their pods run and the cluster is calm. */
+/** Makes the Deployments, and returns when all their pods are on nodes and the cluster is calm. */
 export async function makePods(setUp: BenchSetUp): Promise<readonly BenchPod[]> {
   const { api, pods } = setUp
   const deployments = Array.from({ length: pods / perDeployment }, (_, index) => deploymentOf(index, setUp))
   await inParallel(deployments, 8, (one) => api.create(resources.deployment, one, never))
-  const running = await waitFor('all pods run', readyBudgetMs, async () => {
+  const waiting = await waitFor('all pods wait for their image', readyBudgetMs, async () => {
     const { items } = await api.listAll<Pod>(resources.pod, { namespace, labelSelector: label }, never)
-    return items.length === pods && items.every(({ status }) => status?.phase === 'Running')
+    return items.length === pods && items.every(({ status }) => status?.containerStatuses !== undefined)
       ? items
       : undefined
   })
   await sleep(calmMs)
-  return running.map(({ metadata, spec }) => ({
+  return waiting.map(({ metadata, spec }) => ({
     pod: metadata.name,
     uid: metadata.uid ?? '',
     node: spec?.nodeName ?? '',

@@ -36,6 +36,7 @@ export interface Toleration {
 export interface Container {
   readonly name: string
   readonly image?: string
+  readonly imagePullPolicy?: string
   readonly command?: readonly string[]
   readonly args?: readonly string[]
 }

@@ -111,7 +111,8 @@ void test('pods of a StatefulSet come back with their addresses', async () => {
     '-o',
     'jsonpath={.items[*].metadata.uid}',
   ])
-  theLab().kubectl(['delete', 'pod', '-l', 'app=db'])
+  // kubectl would wait for the names to be gone, and takes a pod that is made again too soon for the one that it waits for.
+  theLab().kubectl(['delete', 'pod', '-l', 'app=db', '--wait=false'])
   await settle('all run again', 8)
   assert.notEqual(
     theLab().kubectl(['get', 'pods', '-l', 'app=db', '-o', 'jsonpath={.items[*].metadata.uid}']),
@@ -158,7 +159,7 @@ void test('a leader that was frozen past its lease, and wakes beside the next on
 })
 
 void test('allocation goes on when somebody deletes the lease', async () => {
-  theLab().kubectl(['delete', 'lease', '-n', 'kube-system', 'spiderpool-controller-leases'])
+  theLab().kubectl(['delete', 'lease', '-n', 'kube-system', 'spiderpool-controller-leases', '--wait=false'])
   theLab().kubectl(['scale', 'deployment/web', '--replicas=5'])
   await settle('8 pods run', 8)
   second?.kill('SIGKILL')

@@ -3,6 +3,15 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
+/** What has not ended by then never will: a test that waits in a synchronous call cannot be interrupted, and holds up all. */
+export const commandBudgetMs = 180_000
+const bounded = {
+  timeout: commandBudgetMs,
+  killSignal: 'SIGKILL',
+  encoding: 'utf8',
+  maxBuffer: 1 << 29,
+} as const
+
 /** One address on a link of a namespace, as the kernel reports it. */
 export interface KernelAddress {
   readonly namespace: string // path of the namespace file
@@ -25,9 +34,8 @@ export function kernelAddresses(paths: readonly string[]): readonly KernelAddres
   const script =
     'while read -r p; do printf "%s\\t" "$p"; nsenter --net="$p" ip -j addr show scope global; echo; done'
   const output = execFileSync('sh', ['-c', script], {
+    ...bounded,
     input: `${paths.join('\n')}\n`,
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
   })
   const found: KernelAddress[] = []
   for (const line of output.split('\n')) {
@@ -66,9 +74,7 @@ export interface RecordedAddress {
 /** `kubectl get -o json`, parsed. */
 export function kubectlJson<T>(kubectl: string, kubeconfig: string, args: readonly string[]): T {
   const env = { ...process.env, KUBECONFIG: kubeconfig }
-  return JSON.parse(
-    execFileSync(kubectl, [...args, '-o', 'json'], { env, encoding: 'utf8', maxBuffer: 1 << 29 }),
-  ) as T
+  return JSON.parse(execFileSync(kubectl, [...args, '-o', 'json'], { env, ...bounded })) as T
 }
 
 /** What the durable ledger says, read with kubectl. */
@@ -89,7 +95,7 @@ export function recordedAddresses(kubectl: string, kubeconfig: string): readonly
 export function pings(namespace: string, target: string, count = 1): number {
   try {
     const args = [`--net=${namespace}`, 'ping', '-n', '-c', String(count), '-i', '0.05', '-W', '2', target]
-    const output = execFileSync('nsenter', args, { encoding: 'utf8' })
+    const output = execFileSync('nsenter', args, bounded)
     return Number(/(\d+) received/.exec(output)?.[1] ?? 0)
   } catch (error) {
     const output = String((error as { stdout?: unknown }).stdout ?? '')

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { controlPlaneDown, controlPlaneUp, readState } from '../support/control-plane/control-plane.ts'
 import { serverUnderTest } from '../support/server-under-test.ts'
-import { kubectlJson, namespacePaths } from './kernel-checker.ts'
+import { commandBudgetMs, kubectlJson, namespacePaths } from './kernel-checker.ts'
 
 const root = dirname(dirname(import.meta.dirname))
 const ctl = join(root, 'src/bin/spiderpoolctl.ts')
@@ -43,10 +43,11 @@ export function labUp(nodes: readonly string[], more: readonly string[] = []): L
   const external = controlPlaneDir === undefined ? undefined : controlPlaneUp(controlPlaneDir).kubeconfig
   const against = external === undefined ? [] : ['--kubeconfig', external]
   const args = [ctl, 'lab', 'up', '--dir', dir, '--nodes', nodes.join(','), ...against, ...more]
-  const run = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 120_000 })
+  const run = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 120_000, killSignal: 'SIGKILL' })
   const kubeconfig = external ?? join(dir, 'kubeconfig')
   const down = (): void => {
-    execFileSync(process.execPath, [ctl, 'lab', 'down', '--dir', dir], { encoding: 'utf8', timeout: 120_000 })
+    const options = { encoding: 'utf8', timeout: 120_000, killSignal: 'SIGKILL' } as const
+    execFileSync(process.execPath, [ctl, 'lab', 'down', '--dir', dir], options)
     rmSync(dir, { recursive: true, force: true })
     if (controlPlaneDir === undefined) return
     controlPlaneDown(controlPlaneDir)
@@ -69,6 +70,8 @@ export function labUp(nodes: readonly string[], more: readonly string[] = []): L
         env,
         encoding: 'utf8',
         maxBuffer: 1 << 28,
+        timeout: commandBudgetMs,
+        killSignal: 'SIGKILL',
         ...(input === undefined ? {} : { input }),
       }),
     json: (args) => kubectlJson(kubectlPath, kubeconfig, args),

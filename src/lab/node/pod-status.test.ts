@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Pod } from '../../api/index.ts'
-import { type PodProgress, pauseMessage, podStatus } from './pod-status.ts'
+import { lacksImage, type PodProgress, pauseMessage, podStatus } from './pod-status.ts'
 import { podIps } from './sandbox-network.ts'
 
 const pod: Pod = {
@@ -30,6 +30,20 @@ void test('a pod that is being made is pending, with waiting containers and the 
     ),
   )
   assert.ok(made.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'False'))
+})
+
+void test('a pod without an image is pending, with the addresses of its sandbox', () => {
+  const made = status({ kind: 'without-image', ips: ['10.6.0.50'] })
+  assert.equal(made.phase, 'Pending')
+  assert.equal(made.podIP, '10.6.0.50')
+  assert.equal(made.containerStatuses?.[0]?.state?.waiting?.reason, 'ErrImageNeverPull')
+  assert.ok(made.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'False'))
+})
+
+void test('only a container that may not pull its image goes without one', () => {
+  const withPolicy = (imagePullPolicy: string) =>
+    lacksImage({ ...pod, spec: { containers: [{ name: 'main', imagePullPolicy }] } })
+  assert.deepEqual(['Always', 'IfNotPresent', 'Never'].map(withPolicy), [false, false, true])
 })
 
 void test('a running pod shows its addresses, is ready, and says that no image was pulled', () => {

@@ -4,6 +4,7 @@ import { unreachable } from '../../base/index.ts'
 /** How far the runtime is with a pod. */
 export type PodProgress =
   | { readonly kind: 'creating' }
+  | { readonly kind: 'without-image'; readonly ips: readonly string[] }
   | {
       readonly kind: 'running'
       readonly ips: readonly string[]
@@ -28,10 +29,12 @@ export function podStatus(pod: Pod, progress: PodProgress, hostIp: string, now: 
   const base = { hostIP: hostIp, hostIPs: [{ ip: hostIp }], startTime: pod.status?.startTime ?? now }
   switch (progress.kind) {
     case 'creating':
+    case 'without-image':
       return {
         ...base,
+        ...addresses(progress.kind === 'creating' ? [] : progress.ips),
         phase: 'Pending',
-        conditions: conditions(pod, 'creating', now),
+        conditions: conditions(pod, progress.kind, now),
         containerStatuses: containers(pod, progress),
       }
     case 'running':
@@ -90,6 +93,8 @@ function containers(pod: Pod, progress: PodProgress): readonly ContainerStatus[]
     switch (progress.kind) {
       case 'creating':
         return { ...common, ready: false, state: { waiting: { reason: 'ContainerCreating' } } }
+      case 'without-image':
+        return { ...common, ready: false, state: { waiting: { reason: 'ErrImageNeverPull' } } }
       case 'running': {
         const restartCount = Math.max(common.restartCount, progress.restartCount)
         const state = { running: { startedAt: progress.startedAt } }
@@ -105,6 +110,11 @@ function containers(pod: Pod, progress: PodProgress): readonly ContainerStatus[]
         return unreachable(progress)
     }
   })
+}
+
+/** No image is in a lab, so a pod that may not pull one waits for ever, as it would on a node that does not have it. */
+export function lacksImage(pod: Pod): boolean {
+  return (pod.spec?.containers ?? []).some(({ imagePullPolicy }) => imagePullPolicy === 'Never')
 }
 
 function started(containerId: string): object {

@@ -2,7 +2,7 @@ import type { Pod } from '../../api/index.ts'
 import { Backoff, type Clock, type Logger, OperationError, type Random, toError } from '../../base/index.ts'
 import { type CommandRun, commandOf, type RunCommand } from './container-command.ts'
 import type { EventRecorder } from './event-recorder.ts'
-import type { PodProgress } from './pod-status.ts'
+import { lacksImage, type PodProgress } from './pod-status.ts'
 import type { SandboxRecord } from './sandbox-store.ts'
 import { isPauseAlive, isReady, type ReadySandbox, type Sandboxes } from './sandboxes.ts'
 import type { Slots } from './slots.ts'
@@ -192,7 +192,7 @@ export class PodWorker {
   }
 
   #startCommand(pod: Pod, sandbox: ReadySandbox, signal: AbortSignal): void {
-    const command = commandOf(pod)
+    const command = lacksImage(pod) ? undefined : commandOf(pod)
     if (command === undefined) return
     const startedAt = this.#now()
     const run = this.#ports.runCommand(sandbox.netnsPath, command)
@@ -240,7 +240,10 @@ export class PodWorker {
     const restartCount = this.#restartCount
     const report = `${containerId} ${restartCount}`
     if (this.#reported === report) return
-    const progress = { kind: 'running' as const, ips, containerId, restartCount, startedAt: this.#now() }
+    const startedAt = this.#now()
+    const progress = lacksImage(pod)
+      ? { kind: 'without-image' as const, ips }
+      : { kind: 'running' as const, ips, containerId, restartCount, startedAt }
     await this.#ports.writeStatus(pod, progress, signal)
     this.#reported = report
   }
