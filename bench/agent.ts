@@ -21,7 +21,10 @@ const { values } = parseArgs({
   options: {
     adds: { type: 'string', default: '1000' },
     'at-once': { type: 'string', default: '7' },
-    'node-flags': { type: 'string', default: '--max-semi-space-size=1 --heap-growing-percent=20' },
+    'node-flags': {
+      type: 'string',
+      default: '--max-semi-space-size=1 --heap-growing-percent=20 --always-sparkplug',
+    },
   },
 })
 const adds = Number(values.adds)

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { Logger } from '../base/index.ts'
+import { type Logger, nodeHttp } from '../base/index.ts'
 
 /** Answers probes until closed. */
 export interface Health {
@@ -19,11 +18,14 @@ export async function serveHealth(
   logger: Logger,
 ): Promise<Health | undefined> {
   if (port === undefined) return undefined
-  const server = createServer({ requestTimeout: timeoutMs, keepAliveTimeout: 0 }, (request, response) => {
-    const reply = answer(request.method ?? '', request.url ?? '', notReady)
-    response.writeHead(reply.status, { 'content-type': 'text/plain', connection: 'close' })
-    response.end(`${reply.text}\n`)
-  })
+  const server = nodeHttp().createServer(
+    { requestTimeout: timeoutMs, keepAliveTimeout: 0 },
+    (request, response) => {
+      const reply = answer(request.method ?? '', request.url ?? '', notReady)
+      response.writeHead(reply.status, { 'content-type': 'text/plain', connection: 'close' })
+      response.end(`${reply.text}\n`)
+    },
+  )
   server.maxConnections = 16
   server.listen(port, '127.0.0.1')
   await once(server, 'listening') // an error of the port rejects

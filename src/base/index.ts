@@ -19,6 +19,7 @@ export {
 export { type Json, parseJson, stringifyJson } from './json.ts'
 export { joinJsonMembers, jsonElements, jsonMemberList, jsonMembers } from './json-members.ts'
 export { type Counter, type CounterOptions, type GaugeOptions, Metrics } from './metrics.ts'
+export { nodeHttp, nodeHttps } from './node-http.ts'
 export type { Clock, LogFields, Logger, Random } from './ports.ts'
 export { StepTimes } from './step-times.ts'
 export { jsonLogger, type LogLevel, silentLogger, systemClock, systemRandom } from './system.ts'

@@ -1,4 +1,4 @@
-import { resources, type SpiderIpBlock } from '../api/index.ts'
+import { type KubeObject, resources } from '../api/index.ts'
 import { Backoff, type Clock, deadlineAfter, type Logger, type Random, toError } from '../base/index.ts'
 import type { KubeApi } from '../kube/index.ts'
 import type { Ledger } from '../ledger/index.ts'
@@ -58,13 +58,9 @@ async function followOnce(
   signal: AbortSignal,
 ): Promise<string> {
   using deadline = deadlineAfter(silenceMs, signal)
-  const options = { resourceVersion: from, timeoutSeconds: watchSeconds }
+  const options = { resourceVersion: from, timeoutSeconds: watchSeconds, metadataOnly: true }
   let version = from
-  for await (const { type, object } of api.watch<SpiderIpBlock>(
-    resources.ipBlock,
-    options,
-    deadline.signal,
-  )) {
+  for await (const { type, object } of api.watch<KubeObject>(resources.ipBlock, options, deadline.signal)) {
     const { name, resourceVersion = '' } = object.metadata
     version = resourceVersion
     // A block that was deleted is no news to act on: that its addresses are free is for the next write or resync to find.

@@ -43,6 +43,8 @@ export interface WatchOptions {
   readonly resourceVersion: string
   /** The server ends the watch after this time. */
   readonly timeoutSeconds: number
+  /** Only `metadata` of the objects: who acts on their names and versions alone spares all the rest. */
+  readonly metadataOnly?: boolean
 }
 
 /** The port to an API server. Every call throws an `ApiError` (an OperationError with `status` and `reason`) when refused. */
@@ -72,6 +74,8 @@ export interface KubeApi {
       readonly body: unknown
       readonly subresource?: string
       readonly fieldManager?: string
+      /** The answer has only `metadata`. */
+      readonly metadataOnly?: boolean
     },
     signal: AbortSignal,
   ): Promise<T>

@@ -115,6 +115,7 @@ class ApiCalls implements KubeApi {
       readonly body: unknown
       readonly subresource?: string
       readonly fieldManager?: string
+      readonly metadataOnly?: boolean
     },
     signal: AbortSignal,
   ): Promise<T> {
@@ -125,7 +126,8 @@ class ApiCalls implements KubeApi {
     })
     const contentType = patchContentTypes[patch.type]
     const body = stringifyJson(patch.body)
-    const value = await this.#caller.call({ action, method: 'PATCH', path, contentType, body }, signal)
+    const call = { action, method: 'PATCH', path, contentType, body, ...wanting(patch.metadataOnly) }
+    const value = await this.#caller.call(call, signal)
     return parseObject<T>(value, action)
   }
 
@@ -175,7 +177,8 @@ class ApiCalls implements KubeApi {
       resourceVersion,
       timeoutSeconds,
     })
-    const reply = await this.#caller.open({ action, method: 'GET', path }, signal)
+    const call = { action, method: 'GET', path, ...wanting(options.metadataOnly) }
+    const reply = await this.#caller.open(call, signal)
     yield* typedEvents<T>(reply, action)
   }
 
@@ -211,6 +214,13 @@ export class KubeClient extends ApiCalls {
   close(): Promise<void> {
     return this.#connector.close()
   }
+}
+
+// Kubernetes API concepts, "Metadata-only fetches".
+const metadataType = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
+
+function wanting(metadataOnly = false): { readonly accept?: string } {
+  return metadataOnly ? { accept: metadataType } : {}
 }
 
 async function* typedEvents<T extends KubeObject>(

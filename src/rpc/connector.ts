@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
-import https from 'node:https'
-import { OperationError } from '../base/index.ts'
+import type https from 'node:https'
+import { nodeHttps, OperationError } from '../base/index.ts'
 
 /** Where the authorities are, PEM. */
 export type AuthoritiesSource =
@@ -98,7 +98,7 @@ export class Connector {
   }
 
   #makeAgent(ca: string): https.Agent {
-    return new https.Agent({
+    return new (nodeHttps().Agent)({
       keepAlive: true,
       keepAliveMsecs: 10_000,
       maxSockets,

@@ -1,4 +1,5 @@
-import https from 'node:https'
+import type https from 'node:https'
+import { nodeHttps } from '../base/index.ts'
 import { readBody } from './read-body.ts'
 import type { Place } from './replicas.ts'
 
@@ -26,7 +27,7 @@ export async function callHttps(call: HttpsCall, signal: AbortSignal): Promise<H
   const { method, path, agent, body = '', place } = call
   const { host, port, servername } = place
   const content = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-  const request = https.request({
+  const request = nodeHttps().request({
     ...{ method, path, agent, host, port },
     headers: { ...call.headers, host: place.authority, ...(body === '' ? {} : content) },
     ...(servername === undefined ? {} : { servername }),

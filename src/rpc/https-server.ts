@@ -1,8 +1,17 @@
 import { once } from 'node:events'
-import http from 'node:http'
-import https from 'node:https'
+import type http from 'node:http'
+import type https from 'node:https'
 import type { RpcFailure } from '../api/index.ts'
-import { assert, deadlineAfter, type Logger, OperationError, type Retry, toError } from '../base/index.ts'
+import {
+  assert,
+  deadlineAfter,
+  type Logger,
+  nodeHttp,
+  nodeHttps,
+  OperationError,
+  type Retry,
+  toError,
+} from '../base/index.ts'
 import { type ConnectionLimits, UntrustedConnections } from './connections.ts'
 import { type BodyRoom, readBody } from './read-body.ts'
 import type { RefusalReason } from './refusal.ts'
@@ -152,8 +161,8 @@ class Server implements RunningServer {
     const secure = { minVersion: 'TLSv1.2', handshakeTimeout: tlsHandshakeMs } as const
     this.#server =
       tls === undefined
-        ? http.createServer(settings)
-        : https.createServer({ ...settings, ...secure, cert: tls.cert, key: tls.key })
+        ? nodeHttp().createServer(settings)
+        : nodeHttps().createServer({ ...settings, ...secure, cert: tls.cert, key: tls.key })
     this.#server.maxConnections = maxConnections
     const dropped = () => {
       this.#counts.droppedConnections += 1
@@ -208,7 +217,7 @@ class Server implements RunningServer {
   }
 
   setCertificate(tls: ServerTls): void {
-    if (this.#server instanceof https.Server) {
+    if (this.#server instanceof nodeHttps().Server) {
       this.#server.setSecureContext({ cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' })
     }
   }

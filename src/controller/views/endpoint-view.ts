@@ -23,7 +23,7 @@ const blockedRetryMs = 30_000
 /** Endpoints that are written at once when nobody waits for an address. */
 export const endpointCalls = 16
 /** And beside ADDs: views come after answers, and take a small share of the API server until then. */
-const endpointsBesideAdds = 2
+const endpointsBesideAdds = 1
 
 export interface EndpointViewPorts {
   readonly api: KubeApi

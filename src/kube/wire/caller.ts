@@ -10,6 +10,8 @@ export interface Call {
   readonly method: string
   readonly path: string
   readonly contentType?: string
+  /** Media type of the answer, where not plain JSON. */
+  readonly accept?: string
   readonly body?: string
 }
 
@@ -117,7 +119,7 @@ function outgoing(call: Call): Outgoing {
   return {
     method,
     path,
-    headers: { accept: 'application/json', ...type },
+    headers: { accept: call.accept ?? 'application/json', ...type },
     ...(body === undefined ? {} : { body }),
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
+import type { Resource } from '../../../src/api/index.ts'
 import { at, type Check, eventually, expect, type Kit, listAt, textAt, versionOf } from './kit.ts'
 
 const group = 'conformance.spiderpool.test'
@@ -64,6 +65,8 @@ const definition = {
     ],
   },
 }
+
+const widgets: Resource = { group, version: 'v1', plural: 'widgets', kind: 'Widget', namespaced: true }
 
 function widget(name: string, fields: object = {}, more: object = {}) {
   return {
@@ -168,6 +171,30 @@ export function customCases(kit: () => Kit, check: Check): void {
     })
     expect(await kit().send('POST', crds, { body: broken }), 422, 'Invalid')
   })
+  check(
+    'a patch and a watch that want metadata alone get it, with the version, and nothing else',
+    async () => {
+      const { k, made } = await setUp(widget('a'))
+      const ref = { name: 'a', namespace: textAt(made, 'metadata.namespace') }
+      const patch = { type: 'merge', body: { spec: { low: 2 } }, metadataOnly: true } as const
+      const signal = AbortSignal.timeout(10_000)
+      const patched = await k.client.patch(widgets, ref, patch, signal)
+      assert.deepEqual(Object.keys(patched).sort(), ['apiVersion', 'kind', 'metadata'])
+      assert.notEqual(versionOf(patched), versionOf(made))
+      const from = { resourceVersion: versionOf(made), timeoutSeconds: 10, metadataOnly: true }
+      for await (const { type, object } of k.client.watch(
+        widgets,
+        { ...from, namespace: ref.namespace },
+        signal,
+      )) {
+        if (type === 'BOOKMARK') continue
+        assert.deepEqual([type, versionOf(object)], ['MODIFIED', versionOf(patched)])
+        assert.deepEqual(Object.keys(object).sort(), ['apiVersion', 'kind', 'metadata'])
+        return
+      }
+      assert.fail('the watch ended')
+    },
+  )
   check('generation starts at 1, grows with spec alone', async () => {
     const { k, path, made } = await setUp(widget('a'))
     assert.equal(at(made, 'metadata.generation'), 1)

@@ -1,4 +1,4 @@
-import { resources, type SpiderIpBlock } from '../../../api/index.ts'
+import { type KubeObject, resources, type SpiderIpBlock } from '../../../api/index.ts'
 import { deadlineAfter } from '../../../base/index.ts'
 import { ApiError, type KubeApi } from '../../../kube/index.ts'
 import {
@@ -56,7 +56,7 @@ export class KubeBlockStore implements BlockStore {
     return this.#seen.has(resourceVersion)
   }
 
-  #see({ metadata }: SpiderIpBlock): void {
+  #see({ metadata }: KubeObject): void {
     this.#seen.add(metadata.resourceVersion ?? '')
     const oldest = this.#seen.keys().next()
     if (this.#seen.size > seenLimit && oldest.done !== true) this.#seen.delete(oldest.value)
@@ -96,10 +96,10 @@ export class KubeBlockStore implements BlockStore {
     const body = { metadata: { resourceVersion }, spec: { ...rest, entries, ...past } }
     using deadline = deadlineAfter(callTimeoutMs, signal)
     try {
-      const written = await this.#api.patch<SpiderIpBlock>(
+      const written = await this.#api.patch<KubeObject>(
         resources.ipBlock,
         { name },
-        { type: 'merge', body },
+        { type: 'merge', body, metadataOnly: true },
         deadline.signal,
       )
       this.#see(written)
@@ -120,7 +120,7 @@ function storedBlock(block: SpiderIpBlock): SpiderIpBlock {
 }
 
 /** @throws {BlockConflictError} for an answer without version: the next write would have no precondition */
-function versionOf({ metadata }: SpiderIpBlock): string {
+function versionOf({ metadata }: KubeObject): string {
   const { name, resourceVersion = '' } = metadata
   if (resourceVersion === '') throw new BlockConflictError(name)
   return resourceVersion
