@@ -48,7 +48,7 @@ const compileCache = join(buildFolder, 'compile-cache')
 /** How the product's daemons are run, for memory (docs/performance.md). */
 const daemonFlags: Readonly<Record<'controller' | 'agent', readonly string[]>> = {
   // The heap may grow by a fifth before garbage is looked for, instead of two to four times.
-  controller: ['--max-semi-space-size=16', '--heap-growing-percent=20', '--always-sparkplug'],
+  controller: ['--max-semi-space-size=4', '--heap-growing-percent=20', '--always-sparkplug'],
   agent: ['--max-semi-space-size=1', '--heap-growing-percent=20', '--always-sparkplug'],
 }
 /** Of glibc: large buffers go back to the system when freed, and threads share two arenas. */
