@@ -46,7 +46,7 @@ export async function makePool(api: KubeClient, name: string, spec: object): Pro
   )
 }
 
-/** Pods that run without a call of CNI, which is ours to make: in the lab those with the node's own network do. */
+/** New pods without a call of CNI, which is ours to make: on the node's own network, and without an image. */
 async function makePods(
   { api, node }: Pick<AddSetUp, 'api' | 'node'>,
   { prefix, count, pool }: { readonly prefix: string; readonly count: number; readonly pool: string },
@@ -55,7 +55,7 @@ async function makePods(
     nodeName: node,
     hostNetwork: true,
     terminationGracePeriodSeconds: 0,
-    containers: [{ name: 'c', image: 'pause' }],
+    containers: [{ name: 'c', image: 'pause', imagePullPolicy: 'Never' }],
   }
   const annotations = { 'ipam.spidernet.io/ippool': JSON.stringify({ ipv4: [pool] }) }
   const labels = { bench: 'add' }
@@ -64,9 +64,9 @@ async function makePods(
     const metadata = { name, namespace, labels, annotations }
     return api.create(resources.pod, { apiVersion: 'v1', kind: 'Pod', metadata, spec } as KubeObject, never)
   })
-  await waitFor('all pods run', 120_000, async () => {
+  await waitFor('all pods wait for their image', 120_000, async () => {
     const { items } = await api.listAll<Pod>(resources.pod, { namespace, labelSelector: 'bench=add' }, never)
-    return items.every(({ status }) => status?.phase === 'Running') ? true : undefined
+    return items.every(({ status }) => status?.containerStatuses !== undefined) ? true : undefined
   })
   return made.map(({ metadata: { name, uid = '' } }) => {
     return { name, node, uid, containerId: containerIdOf(uid) }
