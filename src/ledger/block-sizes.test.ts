@@ -58,3 +58,20 @@ void test('an empty block of another size keeps no leader from serving', async (
   )
   await ledger.close()
 })
+
+for (const heard of ['a list', 'a watch']) {
+  void test(`a block of another size that ${heard} brings ends a ledger that serves: nothing is given from beside it`, async () => {
+    const store = new MemoryBlockStore()
+    const ledger = await open(store, 2)
+    const restored = await open(store, 1, { blockSizes: halves })
+    await restored.add(callOf('first'), never)
+    await restored.close()
+    const versions = new Map<string, string>()
+    await store.list(({ metadata }) => versions.set(metadata.name, metadata.resourceVersion ?? ''), never)
+    const [[name, version] = ['', '']] = versions
+    const hearing = heard === 'a list' ? ledger.resync(never) : ledger.noteVersion(name, version, never)
+    await assert.rejects(hearing, BlockSizeError)
+    assert.ok(ledger.ended.reason instanceof BlockSizeError)
+    await assert.rejects(ledger.add(callOf('second'), never), BlockSizeError)
+  })
+}

@@ -75,6 +75,7 @@ export class Ledger {
       book: this.#book,
       lifetime: this.#lifetime.signal,
       depose: (error) => this.#lifetime.abort(error),
+      sizeProblem: (read) => this.#sizeProblem(read),
       count: (event) => {
         this.#counts[event]++
       },
@@ -97,7 +98,7 @@ export class Ledger {
     return ledger
   }
 
-  /** Aborted when this ledger ended: closed, or deposed by a newer leader (the reason says which). */
+  /** Aborted when this ledger ended: closed, deposed by a newer leader, or met by a block of another size (the reason says which). */
   get ended(): AbortSignal {
     return this.#lifetime.signal
   }
@@ -334,17 +335,18 @@ export class Ledger {
     for (const problem of read.problems) {
       logger.error('block is damaged', { block: read.block.name, problem })
     }
-    this.#requireSize(read)
+    const sizeProblem = this.#sizeProblem(read)
+    if (sizeProblem !== undefined) throw sizeProblem
     this.#book.adopt(this.#book.blockNamed(read.block.name), read)
   }
 
-  /** Addresses are looked for in blocks of our size alone. @throws {BlockSizeError} */
-  #requireSize({ block, entries, unreadable, quarantine }: ParsedBlock): void {
+  /** Addresses are looked for in blocks of our size alone: one of another must hold none, whenever it appears. */
+  #sizeProblem({ block, entries, unreadable, quarantine }: ParsedBlock): BlockSizeError | undefined {
     const { version, prefixBits } = block.cidr
     const { blockSizes: sizes = blockSizes } = this.#options
     const wanted = version === 4 ? sizes.v4 : sizes.v6
     const isEmpty = entries.size + unreadable.size + quarantine.size === 0
-    if (prefixBits !== wanted && !isEmpty) throw new BlockSizeError(block.name, wanted)
+    return prefixBits === wanted || isEmpty ? undefined : new BlockSizeError(block.name, wanted)
   }
 
   /** An object with another name was made by hand, and holds no address: it must not keep a leader from serving. */

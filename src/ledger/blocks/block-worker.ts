@@ -1,7 +1,7 @@
 import type { BlockEntry } from '../../api/index.ts'
-import { Backoff, type Clock, type Logger, type Random } from '../../base/index.ts'
+import { Backoff, type Clock, type Logger, type OperationError, type Random } from '../../base/index.ts'
 import { BlockConflictError, BlockRefusedError, LedgerBusyError, LedgerDeposedError } from '../errors.ts'
-import { formatBlock, parseBlock } from './block-codec.ts'
+import { formatBlock, type ParsedBlock, parseBlock } from './block-codec.ts'
 import type { BlockChange, BlockStore } from './block-store.ts'
 import type { BlockState, Book } from './book.ts'
 import type { Change, Item, Outcome } from './change.ts'
@@ -15,9 +15,11 @@ export interface WorkerContext {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
-  /** Ends the ledger: closed, or a newer leader was seen. Its reason is what waiting changes get. */
+  /** Ends the ledger: closed, or a block was read that it must not go on with. Its reason is what waiting changes get. */
   readonly lifetime: AbortSignal
-  readonly depose: (error: LedgerDeposedError) => void
+  readonly depose: (error: OperationError) => void
+  /** Why addresses of the block would not be found; undefined when they are. */
+  readonly sizeProblem: (read: ParsedBlock) => OperationError | undefined
   readonly count: (event: 'write' | 'read' | 'conflict' | 'unknown') => void
 }
 
@@ -158,7 +160,7 @@ export class BlockWorker {
 
   /** Reads the block and takes over what it holds; tries until it can, for as long as the ledger lives. */
   async #read(): Promise<void> {
-    const { book, store, clock, random, lifetime, logger, term, count } = this.#context
+    const { book, store, clock, random, lifetime, logger, count } = this.#context
     const { name } = this.#state.block
     const backoff = new Backoff(retryMs, random)
     for (;;) {
@@ -167,10 +169,10 @@ export class BlockWorker {
         const object = await store.read(name, lifetime)
         const read = object === undefined ? undefined : parseBlock(object)
         for (const problem of read?.problems ?? []) logger.error('block is damaged', { block: name, problem })
-        if (read !== undefined && read.term > term) {
-          const error = new LedgerDeposedError(term, read.term)
-          this.#context.depose(error)
-          throw error
+        const end = read === undefined ? undefined : this.#endBy(read)
+        if (end !== undefined) {
+          this.#context.depose(end)
+          throw end
         }
         book.adopt(this.#state, read)
         return
@@ -180,6 +182,12 @@ export class BlockWorker {
         await clock.sleep(backoff.nextMs(), lifetime)
       }
     }
+  }
+
+  /** Why the ledger must not go on with a block as it is now. */
+  #endBy(read: ParsedBlock): OperationError | undefined {
+    const { term, sizeProblem } = this.#context
+    return read.term > term ? new LedgerDeposedError(term, read.term) : sizeProblem(read)
   }
 }
 
