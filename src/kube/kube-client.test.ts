@@ -146,6 +146,23 @@ void test('a write waits for a server that is restarting, as nothing was sent', 
   assert.equal((await patching).metadata.resourceVersion, '2')
 })
 
+void test('a patch that wants metadata alone asks for it first, and takes the whole object of a server that has no such form', async () => {
+  let accept = ''
+  server.next(
+    (seen) => seen.method === 'PATCH',
+    (response) => {
+      accept = response.req.headers.accept ?? ''
+      sendJson(response, 200, { metadata: { ...ref, resourceVersion: '2' }, data: { a: 'b' } })
+    },
+  )
+  const patch = { type: 'merge' as const, body: {}, metadataOnly: true }
+  const { metadata } = await client.patch(configMap, ref, patch, soon())
+  assert.equal(metadata.resourceVersion, '2')
+  const [first = '', second] = accept.split(',').map((one) => one.trim())
+  assert.match(first, /^application\/json;as=PartialObjectMetadata;/)
+  assert.equal(second, 'application/json')
+})
+
 void test('when the time of the caller runs out, the error tells what stood in the way', async () => {
   const remove = server.always((_seen, response) => {
     sendStatus(response, 503, 'ServiceUnavailable', { message: 'etcd is not ready' })

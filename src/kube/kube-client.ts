@@ -216,8 +216,8 @@ export class KubeClient extends ApiCalls {
   }
 }
 
-// Kubernetes API concepts, "Metadata-only fetches".
-const metadataType = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
+// Kubernetes API concepts, "Metadata-only fetches". A server that cannot give them gives the whole object, instead of status 406.
+const metadataType = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json'
 
 function wanting(metadataOnly = false): { readonly accept?: string } {
   return metadataOnly ? { accept: metadataType } : {}

@@ -82,6 +82,7 @@ const change = { term: 1, entries: {}, released: {} }
 for (const [status, patchError, createError] of [
   [409, BlockConflictError, BlockConflictError],
   [404, BlockConflictError, BlockRefusedError],
+  [406, BlockRefusedError, BlockRefusedError],
   [422, BlockRefusedError, BlockRefusedError],
   [413, BlockRefusedError, BlockRefusedError],
   [500, ApiError, ApiError],

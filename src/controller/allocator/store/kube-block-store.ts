@@ -17,7 +17,7 @@ const listPage = 50
 // Versions of own writes whose watch event may still come.
 const seenLimit = 1_000
 // Answers that say that the write did not take place, and never will as it is.
-const refusals: readonly number[] = [400, 403, 404, 405, 413, 415, 422]
+const refusals: readonly number[] = [400, 403, 404, 405, 406, 413, 415, 422]
 // What an API server says with status 500 when its etcd, or the client of that, does not take so large an object.
 const tooLarge = /request is too large|larger than max/i
 
