@@ -56,6 +56,18 @@ void test('unreadable lines lose nothing else, and are kept for people', async (
   })
 })
 
+void test('a damaged log that somebody removed keeps nothing from being written', async () => {
+  await inFolder(async (folder) => {
+    writeFileSync(join(folder, 'log'), '+a 1\n?\n')
+    const log = newLog(folder)
+    await log.open()
+    rmSync(join(folder, 'log'))
+    await log.write('b', '2')
+    assert.deepEqual(await textsOf(folder), { a: '1', b: '2' })
+    await log.close()
+  })
+})
+
 void test('after a write that failed, or a log that somebody removed, the next write brings all back', async () => {
   await inFolder(async (folder) => {
     const log = newLog(folder)

@@ -190,8 +190,13 @@ class JournalLog implements JournalFolder {
 
   async #keepDamaged(): Promise<void> {
     const kept = join(this.#folder, 'log.bad')
-    await rm(kept, { force: true })
-    await link(this.#path, kept)
+    try {
+      await rm(kept, { force: true })
+      await link(this.#path, kept)
+    } catch (error) {
+      // Somebody removed it meanwhile: what could be read of it is in memory.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    }
     this.#isDamaged = false
   }
 
