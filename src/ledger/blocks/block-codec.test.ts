@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BlockEntry, EntryGrant } from '../../api/index.ts'
+import type { BlockEntry, EntryGrant, SpiderIpBlock } from '../../api/index.ts'
+import { parseJson } from '../../base/index.ts'
 import { parseBlock } from './block-codec.ts'
+import { formatEntry } from './entry-text.ts'
+import { readEntry } from './read-entry.ts'
 
 const name = 'v4-0a060000-26'
 
@@ -63,5 +66,30 @@ void test('parseBlock() leaves out attributes that cannot be read, and keeps the
     { isStatic: 'yes' },
   ]) {
     assert.deepEqual(read({ prefixBits: 24, ...more })?.grant, { prefixBits: 24 }, JSON.stringify(more))
+  }
+})
+
+/** A block with one entry that has one more member, as a text and as an object. */
+function blocksWith(later: string) {
+  const entry = `{"pool":"p","nic":"e","owner":{"kind":"pod","uid":"u"},"pod":"a/b","podUid":"u","node":"n","since":1,
+    "grant":{"prefixBits":24},"later":${later}}`
+  return [entry, JSON.stringify(entry)].map((stored) => {
+    const spec = `{"cidr":"10.6.0.0/26","term":1,"entries":{"10.6.0.9":${stored}}}`
+    return parseJson(`{"metadata":{"name":"${name}","resourceVersion":"1"},"spec":${spec}}`) as SpiderIpBlock
+  })
+}
+
+void test('parseBlock() keeps what a newer controller says, also an integer beyond 2^53, exactly', () => {
+  for (const block of blocksWith('12345678901234567890')) {
+    const entry = parseBlock(block).entries.get('10.6.0.9')
+    assert.deepEqual(entry?.unknown, { later: 12345678901234567890n })
+    assert.deepEqual(readEntry(formatEntry(entry)), entry)
+  }
+})
+
+void test('parseBlock() keeps an address from everybody whose entry is nested too deep, and reads the others', () => {
+  for (const block of blocksWith('['.repeat(9_000) + ']'.repeat(9_000))) {
+    const { unreadable, problems } = parseBlock(block)
+    assert.deepEqual([[...unreadable], problems.length], [['10.6.0.9'], 1])
   }
 })

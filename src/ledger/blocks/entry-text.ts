@@ -1,4 +1,5 @@
 import type { Attachment, BlockEntry, PastHolder } from '../../api/index.ts'
+import { parseJson, stringifyJson } from '../../base/index.ts'
 import { type Fields, fieldsOf } from './fields.ts'
 
 /*
@@ -8,12 +9,12 @@ import { type Fields, fieldsOf } from './fields.ts'
 
 /** An entry as a block stores it. */
 export function formatEntry(entry: BlockEntry): string {
-  return JSON.stringify(compact(entry))
+  return stringifyJson(compact(entry))
 }
 
 /** A past holder as a block stores it. */
 export function formatPastHolder(holder: PastHolder): string {
-  return JSON.stringify(holder)
+  return stringifyJson(holder)
 }
 
 /** The members of an entry as stored: of the text, with those that it leaves out, or of an object as it is. */
@@ -26,7 +27,7 @@ export function storedFields(value: unknown): Fields | undefined {
 export function textFields(value: unknown): Fields | undefined {
   if (typeof value !== 'string') return fieldsOf(value)
   try {
-    return fieldsOf(JSON.parse(value))
+    return fieldsOf(parseJson(value))
   } catch {
     return undefined
   }

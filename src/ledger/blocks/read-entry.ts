@@ -29,6 +29,15 @@ function isCanonicalIp(text: string): boolean {
  * @returns undefined when it cannot be read, so that the address stays taken
  */
 export function readEntry(value: unknown): BlockEntry | undefined {
+  try {
+    return readWhole(value)
+  } catch (error) {
+    if (error instanceof RangeError) return undefined // nested so deep that it could not be written again
+    throw error
+  }
+}
+
+function readWhole(value: unknown): BlockEntry | undefined {
   const fields = storedFields(value)
   const owner = readHolder(fields)
   const claims = fields?.['claims']
