@@ -18,7 +18,7 @@ import { ScratchStore } from './meta/scratch.ts'
 import { installPlugins } from './plugin-installer.ts'
 import { createPodEvents, type PodEvents } from './pod-events.ts'
 import type { Allocator, Namespaces } from './ports.ts'
-import { type PluginServer, servePlugins } from './socket/plugin-server.ts'
+import { type PluginServer, requireUnserved, servePlugins } from './socket/plugin-server.ts'
 import { replaySpool } from './socket/spool.ts'
 
 /** Where the agent of one node keeps and finds things. */
@@ -81,6 +81,7 @@ export class AgentStartError extends OperationError {
 export async function startAgent(options: AgentOptions, ports: AgentPorts): Promise<Agent> {
   const { logger } = ports
   await prepareFolders(options, ports.namespaces)
+  await requireUnserved(options.socketPath) // it has the journal too, and each would write over the other's lines
   const journal = await Journal.open(journalLog(options.journalDir, logger), logger)
   const events = createPodEvents({ ...ports, node: options.node })
   let loops: readonly BackgroundLoop[] = []

@@ -146,12 +146,14 @@ async function prepareFolder(path: string): Promise<void> {
       `Cannot open the socket "${path}": a file is there`,
       'remove it, or choose another --socket',
     )
-  if (await isServed(path))
-    throw new SocketError(
-      `Cannot open the socket "${path}": another agent serves it`,
-      'stop that agent first',
-    )
+  await requireUnserved(path)
   await unlink(path) // left by an agent that was killed
+}
+
+/** @throws {SocketError} when another agent serves the socket: what belongs to it must not be touched */
+export async function requireUnserved(path: string): Promise<void> {
+  if (!(await isServed(path))) return
+  throw new SocketError(`Cannot open the socket "${path}": another agent serves it`, 'stop that agent first')
 }
 
 /** Whether a process accepts connections at this path. */
