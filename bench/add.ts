@@ -3,32 +3,23 @@
 // Usage: npm run bench:add [-- --server embedded|real] [--samples 40] [--burst 100] [--at-once 32] [--json]
 // Needs root and a C compiler; brings a lab of its own up and down. The steps are those that agent and controller log (`stepsMs`).
 // The last line is one JSON object.
-import assert from 'node:assert/strict'
-import { parseArgs } from 'node:util'
 import { setUpMachine } from '../scripts/setup.ts'
 import { KubeClient, loadKubeconfig } from '../src/kube/index.ts'
 import { median, quantile, rounded } from './support/measure.ts'
+import { oneOf, optionsOf, whole } from './support/options.ts'
+import { whenStopped } from './support/when-stopped.ts'
 
-const { values } = parseArgs({
-  options: {
-    server: { type: 'string', default: 'embedded' },
-    samples: { type: 'string', default: '40' },
-    burst: { type: 'string', default: '100' },
-    'at-once': { type: 'string', default: '32' },
-    json: { type: 'boolean', default: false },
-  },
+const values = optionsOf(import.meta.filename, {
+  server: 'embedded',
+  samples: '40',
+  burst: '100',
+  'at-once': '32',
+  json: false,
 })
-const { server } = values
-assert.match(server, /^(embedded|real)$/, `--server is "${server}": use embedded or real`)
-function whole(name: 'samples' | 'burst' | 'at-once', least: number, most: number): number {
-  const value = Number(values[name])
-  const isGood = Number.isSafeInteger(value) && value >= least && value <= most
-  assert.ok(isGood, `--${name} is "${values[name]}": use a number from ${least} to ${most}`)
-  return value
-}
-const samples = whole('samples', 4, 60)
-const burst = whole('burst', 2, 1000)
-const atOnce = whole('at-once', 1, 256)
+const server = oneOf('server', values.server, ['embedded', 'real'])
+const samples = whole('samples', values.samples, { least: 4, most: 60 })
+const burst = whole('burst', values.burst, { least: 2, most: 1000 })
+const atOnce = whole('at-once', values['at-once'], { least: 1, most: 256 })
 
 setUpMachine()
 // The harness reads it when it is loaded.
@@ -55,6 +46,7 @@ function table(title: string, steps: Readonly<Record<string, number>>, totalMs: 
 
 const [node, other] = ['node0', 'node1']
 const lab = labUp([node, other])
+const isOver = whenStopped(lab.down)
 const api = new KubeClient(await loadKubeconfig(lab.kubeconfig))
 try {
   const setUp = { lab, api, node, other }
@@ -109,5 +101,6 @@ try {
   process.stdout.write(`${JSON.stringify(result)}\n`)
 } finally {
   await api.close()
+  isOver()
   lab.down()
 }

@@ -4,25 +4,15 @@
 // Usage: npm run bench:address [-- --holes 100000] [--rounds 5] [--json]
 // `growth` is how many times longer an operation takes with 10 times as many holes. At the end every set is compared with a bitmap
 // of all addresses. The last line is one JSON object.
-import assert from 'node:assert/strict'
-import { parseArgs } from 'node:util'
 import { checkSets } from './support/address/check.ts'
 import { makeNetwork, type Network, networks } from './support/address/network.ts'
 import { type Figures, measureNaive, measureSet } from './support/address/operations.ts'
 import { rounded } from './support/measure.ts'
+import { optionsOf, whole } from './support/options.ts'
 
-const { values } = parseArgs({
-  options: {
-    holes: { type: 'string', default: '100000' },
-    rounds: { type: 'string', default: '5' },
-    json: { type: 'boolean', default: false },
-  },
-})
-const holes = Number(values.holes)
-const rounds = Number(values.rounds)
-assert.ok(Number.isSafeInteger(holes) && holes >= 100, `--holes is "${values.holes}": use at least 100`)
-assert.ok(holes <= 200_000, `--holes is "${values.holes}": a /8 has room for 200000 of these`)
-assert.ok(Number.isSafeInteger(rounds) && rounds >= 1, `--rounds is "${values.rounds}": use at least 1`)
+const values = optionsOf(import.meta.filename, { holes: '100000', rounds: '5', json: false })
+const holes = whole('holes', values.holes, { least: 100, most: 200_000 }) // a /8 has room for so many
+const rounds = whole('rounds', values.rounds, { least: 1 })
 
 /** Of 10 times as many holes, by operation. */
 function growthOf(many: Figures, few: Figures): Figures {

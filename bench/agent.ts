@@ -9,28 +9,23 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { parseArgs } from 'node:util'
 import { encodeRequest } from '../src/agent/socket/frame.ts'
 import { trustNames } from '../src/api/index.ts'
 import { inParallel } from '../test/support/ipam-burst.ts'
 import { journalNames } from '../test/support/journal-names.ts'
 import { until } from '../test/support/scripted-api.ts'
 import { rounded } from './support/measure.ts'
+import { optionsOf, whole } from './support/options.ts'
 
-const { values } = parseArgs({
-  options: {
-    adds: { type: 'string', default: '1000' },
-    'at-once': { type: 'string', default: '7' },
-    'node-flags': {
-      type: 'string',
-      default: '--max-semi-space-size=1 --heap-growing-percent=20 --always-sparkplug',
-    },
-  },
+const values = optionsOf(import.meta.filename, {
+  adds: '1000',
+  'at-once': '7',
+  'node-flags': '--max-semi-space-size=1 --heap-growing-percent=20 --always-sparkplug',
 })
-const adds = Number(values.adds)
-const atOnce = Number(values['at-once'])
+const atOnce = whole('at-once', values['at-once'], { least: 1, most: 256 })
 /** What one of ten agents sees of a burst of 1,000 pods. */
 const coldAdds = 100
+const adds = whole('adds', values.adds, { least: coldAdds })
 const node = 'bench-node'
 const account = 'kube-system/spiderpool-agent'
 const root = join(import.meta.dirname, '..')

@@ -6,7 +6,6 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { setUpMachine } from '../scripts/setup.ts'
 import { type KubeObject, resources } from '../src/api/index.ts'
 import { KubeClient, loadKubeconfig } from '../src/kube/index.ts'
@@ -15,18 +14,13 @@ import type { Lab } from '../test/integration/lab-harness.ts'
 import { inParallel } from '../test/support/ipam-burst.ts'
 import { type Call, launch, type Turn } from './support/launch.ts'
 import { median, quantile, rounded } from './support/measure.ts'
+import { oneOf, optionsOf, whole } from './support/options.ts'
 import { addressesOf, cniEnvironment, ipamConfig, podArgs } from './support/plugin-call.ts'
+import { whenStopped } from './support/when-stopped.ts'
 
-const { values } = parseArgs({
-  options: {
-    samples: { type: 'string', default: '300' },
-    server: { type: 'string', default: 'embedded' },
-    json: { type: 'boolean', default: false },
-  },
-})
-const samples = Number(values.samples)
-assert.ok(samples >= 10, `--samples is "${values.samples}": use a number of at least 10`)
-assert.match(values.server, /^(embedded|real)$/, `--server is "${values.server}": use embedded or real`)
+const values = optionsOf(import.meta.filename, { samples: '300', server: 'embedded', json: false })
+const samples = whole('samples', values.samples, { least: 10 })
+oneOf('server', values.server, ['embedded', 'real'])
 // The harness reads it when it is loaded.
 process.env['SPIDERPOOL_TEST_SERVER'] = values.server
 const { kubectlPath, labUp, waitFor } = await import('../test/integration/lab-harness.ts')
@@ -148,6 +142,7 @@ async function measure(lab: Lab, api: KubeClient, dataDir: string): Promise<Read
 setUpMachine()
 const dataDir = mkdtempSync(join(tmpdir(), 'bench-exec-'))
 const lab = labUp([node, 'other'])
+const isOver = whenStopped(lab.down)
 const api = new KubeClient(await loadKubeconfig(lab.kubeconfig))
 try {
   const turns = await measure(lab, api, dataDir)
@@ -173,6 +168,7 @@ try {
   )
 } finally {
   await api.close()
+  isOver()
   lab.down()
   rmSync(dataDir, { recursive: true, force: true })
 }

@@ -2,21 +2,13 @@
 // allocation from a large pool beside a small one.
 // Usage: npm run bench:memory [-- --addresses 100000] [--server real|embedded] [--idle-seconds 60]
 // Needs root; brings a lab of its own up and down. Takes some minutes. The last line is one JSON object.
-import assert from 'node:assert/strict'
-import { parseArgs } from 'node:util'
 import { setUpMachine } from '../scripts/setup.ts'
+import { oneOf, optionsOf, whole } from './support/options.ts'
 
-const { values } = parseArgs({
-  options: {
-    addresses: { type: 'string', default: '100000' },
-    server: { type: 'string', default: 'real' },
-    'idle-seconds': { type: 'string', default: '60' },
-  },
-})
-const [addresses, idleSeconds] = [Number(values.addresses), Number(values['idle-seconds'])]
-assert.ok(Number.isSafeInteger(addresses) && addresses > 0, `--addresses is "${values.addresses}"`)
-assert.ok(idleSeconds > 0, `--idle-seconds is "${values['idle-seconds']}"`)
-assert.ok(['real', 'embedded'].includes(values.server), `--server is "${values.server}": real or embedded`)
+const values = optionsOf(import.meta.filename, { addresses: '100000', server: 'real', 'idle-seconds': '60' })
+const addresses = whole('addresses', values.addresses, { least: 1 })
+const idleSeconds = whole('idle-seconds', values['idle-seconds'], { least: 1 })
+oneOf('server', values.server, ['real', 'embedded'])
 
 setUpMachine()
 // The harness reads it when it is loaded.

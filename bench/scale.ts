@@ -7,69 +7,68 @@
 //   blocks: [--sizes 32,64,128,256] [--block-pods 3000] [--rate 300]
 // Starts an API server and a controller of its own; the nodes' agents are simulated, see docs/performance.md. Without --part all parts
 // run, one after the other. The last line is one JSON object.
-import assert from 'node:assert/strict'
-import { parseArgs } from 'node:util'
+import { oneOf, optionsOf, refuse, whole } from './support/options.ts'
 
-const { values } = parseArgs({
-  options: {
-    part: { type: 'string', default: 'pools,agents,fill,blocks' },
-    server: { type: 'string', default: 'real' },
-    rounds: { type: 'string' },
-    held: { type: 'string', default: '2048' },
-    agents: { type: 'string', default: '10,100,1000' },
-    pods: { type: 'string', default: '1000' },
-    'at-once': { type: 'string', default: '64' },
-    'block-pods': { type: 'string', default: '3000' },
-    addresses: { type: 'string', default: '1000,10000' },
-    rate: { type: 'string', default: '300' },
-    sizes: { type: 'string', default: '32,64,128,256' },
-    profile: { type: 'string' },
-  },
+const values = optionsOf(import.meta.filename, {
+  part: 'pools,agents,fill,blocks',
+  server: 'real',
+  rounds: '',
+  held: '2048',
+  agents: '10,100,1000',
+  pods: '1000',
+  'at-once': '64',
+  'block-pods': '3000',
+  addresses: '1000,10000',
+  rate: '300',
+  sizes: '32,64,128,256',
+  profile: '',
 })
 
 type Part = () => Promise<Readonly<Record<string, unknown>>>
 
-function whole(name: string, text: string): number {
-  const value = Number(text)
-  assert.ok(Number.isSafeInteger(value) && value > 0, `--${name} has "${text}": use whole numbers above 0`)
-  return value
-}
-
+const above0 = (name: string, text: string) => whole(name, text, { least: 1 })
 const wholes = (name: 'addresses' | 'agents' | 'sizes'): readonly number[] =>
-  values[name].split(',').map((text) => whole(name, text))
-const rounds = (usual: number): number =>
-  values.rounds === undefined ? usual : whole('rounds', values.rounds)
+  values[name].split(',').map((text) => above0(name, text))
+const rounds = (usual: number): number => (values.rounds === '' ? usual : above0('rounds', values.rounds))
+// All of it before any part runs.
+const [held, pods, atOnce, blockPods, rate] = [
+  above0('held', values.held),
+  above0('pods', values.pods),
+  above0('at-once', values['at-once']),
+  above0('block-pods', values['block-pods']),
+  above0('rate', values.rate),
+]
+const [addresses, agents, sizes] = [wholes('addresses'), wholes('agents'), wholes('sizes')]
+rounds(1)
 
-const { server, profile: profileDir } = values
-assert.ok(server === 'real' || server === 'embedded', `--server is "${server}": use real or embedded`)
+const server = oneOf('server', values.server, ['real', 'embedded'])
+const profileDir = values.profile === '' ? undefined : values.profile
 
 const parts: Readonly<Record<string, Part>> = {
   pools: async () => {
     const { poolsPart } = await import('./support/scale/pools-part.ts')
-    return poolsPart({ profileDir, rounds: rounds(80), held: whole('held', values.held) })
+    return poolsPart({ profileDir, rounds: rounds(80), held })
   },
   agents: async () => {
     const { agentsPart } = await import('./support/scale/agents-part.ts')
-    const [pods, atOnce] = [whole('pods', values.pods), whole('at-once', values['at-once'])]
-    return agentsPart({ profileDir, rounds: rounds(2), agents: wholes('agents'), pods, atOnce })
+    return agentsPart({ profileDir, rounds: rounds(2), agents, pods, atOnce })
   },
   fill: async () => {
     const { fillPart } = await import('./support/scale/fill-part.ts')
-    const [pods, atOnce] = [whole('pods', values.pods), whole('at-once', values['at-once'])]
-    const levels = wholes('addresses').toSorted((a, b) => a - b)
+    const levels = addresses.toSorted((a, b) => a - b)
     return fillPart({ profileDir, rounds: rounds(3), levels, pods, atOnce })
   },
   blocks: async () => {
     const { blocksPart } = await import('./support/scale/blocks-part.ts')
-    const [pods, perSecond] = [whole('block-pods', values['block-pods']), whole('rate', values.rate)]
-    return blocksPart({ sizes: wholes('sizes'), pods, perSecond, singles: 512 })
+    return blocksPart({ sizes, pods: blockPods, perSecond: rate, singles: 512 })
   },
 }
 
 const chosen = values.part.split(',').map((name) => {
   const part = parts[name]
-  assert.ok(part !== undefined, `--part has "${name}": use ${Object.keys(parts).join(', ')}`)
-  return { name, part }
+  return part === undefined
+    ? refuse(`--part has "${name}"`, `use ${Object.keys(parts).join(', ')}`)
+    : { name, part }
 })
 
 // The harness reads it when it is loaded, which the parts do.

@@ -10,6 +10,7 @@ import { etcdPutBytes } from './etcd.ts'
 import { defineFloor, removeFloor, runFloor } from './floor.ts'
 import { addAll, type BenchSetUp, type Burst, deleteAll, makePods } from './ipam-round.ts'
 import { CpuMeter, median, quantile, rounded } from './measure.ts'
+import { whenStopped } from './when-stopped.ts'
 
 const never = new AbortController().signal
 /** An API server writes its audit log in batches, the last of them after this time at the latest. */
@@ -62,6 +63,7 @@ export async function benchIpam(
 ): Promise<{ readonly table: string; readonly result: Readonly<Record<string, unknown>> }> {
   const nodes = Array.from({ length: options.agents }, (_, index) => `node${index}`)
   const lab = labUp(nodes)
+  const isOver = whenStopped(lab.down)
   const access = await loadKubeconfig(lab.kubeconfig)
   const [api, second] = [new KubeClient(access), new KubeClient(access)]
   try {
@@ -92,6 +94,7 @@ export async function benchIpam(
   } finally {
     await api.close()
     await second.close()
+    isOver()
     lab.down()
   }
 }

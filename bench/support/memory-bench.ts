@@ -18,6 +18,7 @@ import {
   rounded,
   wakeUps,
 } from './measure.ts'
+import { whenStopped } from './when-stopped.ts'
 
 const never = new AbortController().signal
 const agentName = 'agent-node0'
@@ -52,6 +53,7 @@ export async function benchMemory(
   options: MemoryOptions,
 ): Promise<{ readonly table: string; readonly result: Readonly<Record<string, unknown>> }> {
   const lab = labUp(['node0'])
+  const isOver = whenStopped(lab.down)
   const api = new KubeClient(await loadKubeconfig(lab.kubeconfig))
   try {
     await sleep(calmMs)
@@ -74,6 +76,7 @@ export async function benchMemory(
     }
   } finally {
     await api.close()
+    isOver()
     lab.down()
   }
 }

@@ -81,7 +81,8 @@ export class AgentStartError extends OperationError {
 export async function startAgent(options: AgentOptions, ports: AgentPorts): Promise<Agent> {
   const { logger } = ports
   await prepareFolders(options, ports.namespaces)
-  await requireUnserved(options.socketPath) // it has the journal too, and each would write over the other's lines
+  // Who serves it has the journal too, and each would write over the other's lines.
+  await requireUnserved(options.socketPath)
   const journal = await Journal.open(journalLog(options.journalDir, logger), logger)
   const events = createPodEvents({ ...ports, node: options.node })
   let loops: readonly BackgroundLoop[] = []

@@ -22,6 +22,7 @@ import { type AllocatorClient, createAllocatorClient } from '../../../src/rpc/in
 import { type BareServer, startBareServer } from '../../../test/support/bare-server.ts'
 import { readState } from '../../../test/support/control-plane/control-plane.ts'
 import { accountKubeconfig, installKinds } from '../../../test/support/leader-kit.ts'
+import { whenStopped } from '../when-stopped.ts'
 
 const never = new AbortController().signal
 const readyBudgetMs = 120_000
@@ -42,6 +43,7 @@ export class BenchCluster implements AsyncDisposable {
   readonly #options: ClusterOptions
   #controller: ChildProcess | undefined
   #authorities = ''
+  #isOver: () => void = () => undefined
 
   private constructor(server: BareServer, api: KubeClient, lab: LabProgram, options: ClusterOptions) {
     this.server = server
@@ -58,6 +60,7 @@ export class BenchCluster implements AsyncDisposable {
     const controllerPorts = await freePorts(1)
     const lab = { paths, nodes: [], kubeconfig: server.kubeconfig, isExternal: true, apiPort: 0 }
     const cluster = new BenchCluster(server, api, { ...lab, controllerPorts, controllerFlags: [] }, options)
+    cluster.#isOver = whenStopped(() => cluster[Symbol.asyncDispose]())
     try {
       await cluster.#prepare(paths)
     } catch (error) {
@@ -197,6 +200,7 @@ export class BenchCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver()
     await this.stopController()
     await this.api.close()
     await this.server.close()

@@ -37,7 +37,9 @@ void test('a pod without an image is pending, with the addresses of its sandbox'
   assert.equal(made.phase, 'Pending')
   assert.equal(made.podIP, '10.6.0.50')
   assert.equal(made.containerStatuses?.[0]?.state?.waiting?.reason, 'ErrImageNeverPull')
-  assert.ok(made.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'False'))
+  const isTrue = (name: string) =>
+    made.conditions?.some(({ type, status: is }) => type === name && is === 'True')
+  assert.deepEqual(['PodReadyToStartContainers', 'Ready'].map(isTrue), [true, false])
 })
 
 void test('only a container that may not pull its image goes without one', () => {

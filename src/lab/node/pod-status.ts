@@ -71,7 +71,8 @@ function conditions(pod: Pod, kind: PodProgress['kind'], now: string): readonly 
   const isRunning = kind === 'running'
   const whyNot = kind === 'ended' ? 'PodCompleted' : 'ContainersNotReady'
   const own = ownTypes.map((type): Condition => {
-    const isTrue = type === 'Initialized' || isRunning
+    const hasSandbox = kind === 'without-image' && type === 'PodReadyToStartContainers'
+    const isTrue = type === 'Initialized' || isRunning || hasSandbox
     const status = isTrue ? 'True' : 'False'
     const before = old.find((condition) => condition.type === type)
     const changedAt = before?.status === status ? before.lastTransitionTime : now
@@ -94,7 +95,7 @@ function containers(pod: Pod, progress: PodProgress): readonly ContainerStatus[]
       case 'creating':
         return { ...common, ready: false, state: { waiting: { reason: 'ContainerCreating' } } }
       case 'without-image':
-        return { ...common, ready: false, state: { waiting: { reason: 'ErrImageNeverPull' } } }
+        return { ...common, ready: false, state: { waiting: noImage(image) } }
       case 'running': {
         const restartCount = Math.max(common.restartCount, progress.restartCount)
         const state = { running: { startedAt: progress.startedAt } }
@@ -110,6 +111,11 @@ function containers(pod: Pod, progress: PodProgress): readonly ContainerStatus[]
         return unreachable(progress)
     }
   })
+}
+
+function noImage(image: string): { readonly reason: string; readonly message: string } {
+  const message = `no image is in a lab, and "${image}" may not be pulled (imagePullPolicy: Never)`
+  return { reason: 'ErrImageNeverPull', message }
 }
 
 /** No image is in a lab, so a pod that may not pull one waits for ever, as it would on a node that does not have it. */
