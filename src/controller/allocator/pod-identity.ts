@@ -72,26 +72,42 @@ export function requireNode(caller: string, node: string, what: string): void {
 const overtakingMs = 110_000
 const maxRemembered = 20_000
 
+interface PodState {
+  readonly uid: string
+  readonly resourceVersion: string
+}
+
 /**
- * In which order the ADDs of one pod and NIC began. The network, or an agent that died, may hold one back until a later sandbox has
- * been answered. Memory is enough: a request that an earlier leader got ends with it.
+ * In which order the ADDs of one pod and NIC began, and the pods of one name. The network, an agent that died or an API server that
+ * is away may hold one back until a later sandbox, or the next pod of a StatefulSet's replica, has been answered. Memory is enough: a
+ * request that an earlier leader got ends with it.
  */
 export class CallOrder {
   readonly #newest = new Map<string, { readonly containerId: string; readonly startedMs: number }>()
+  /** By name, the last pod that was read. */
+  readonly #pods = new Map<string, PodState>()
 
-  /** Notes a request as it comes. */
+  /** Notes a request as it comes, with its pod as it was read then. */
   note(pod: Pod, { ifName, containerId, startedMs }: AllocateRequest): void {
-    const key = `${pod.metadata.uid ?? ''} ${ifName}`
+    const { uid = '', resourceVersion = '' } = pod.metadata
+    const state = { uid, resourceVersion }
+    const last = this.#pods.get(nameOf(pod))
+    if (last === undefined || !isReadBefore(state, last)) remember(this.#pods, nameOf(pod), state)
+    const key = `${uid} ${ifName}`
     const known = this.#newest.get(key)
     if (startedMs === undefined || isOvertaken(startedMs, known?.startedMs)) return
-    this.#newest.delete(key)
-    this.#newest.set(key, { containerId, startedMs })
-    const oldest = this.#newest.keys().next()
-    if (this.#newest.size > maxRemembered && oldest.done !== true) this.#newest.delete(oldest.value)
+    remember(this.#newest, key, { containerId, startedMs })
   }
 
-  /** @throws {OvertakenError} when the pod has a later sandbox */
+  /** @throws {OvertakenError} when the pod has a later sandbox, or there is a later pod of its name */
   requireNewest(pod: Pod, { ifName, containerId, startedMs }: AllocateRequest): void {
+    const lastUid = this.#pods.get(nameOf(pod))?.uid
+    if (lastUid !== undefined && lastUid !== (pod.metadata.uid ?? '')) {
+      throw new OvertakenError(
+        `Cannot allocate for sandbox ${containerId} of pod "${pod.metadata.name}": a later pod has its name, with uid ${lastUid}`,
+        'Nothing: the sandbox is of an earlier pod of that name',
+      )
+    }
     const newest = this.#newest.get(`${pod.metadata.uid ?? ''} ${ifName}`)
     if (newest === undefined || newest.containerId === containerId || startedMs === undefined) return
     if (!isOvertaken(startedMs, newest.startedMs)) return
@@ -101,6 +117,21 @@ export class CallOrder {
       `Nothing; if the clock of the node was set back, sandboxes that begin from ${seconds} s after this one on are served`,
     )
   }
+}
+
+const nameOf = ({ metadata: { namespace = '', name } }: Pod): string => `${namespace}/${name}`
+
+function remember<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key)
+  map.set(key, value)
+  const oldest = map.keys().next()
+  if (map.size > maxRemembered && oldest.done !== true) map.delete(oldest.value)
+}
+
+/** Whether the state of a pod is from before that of another one of its name. Answers of the API server may overtake one another. */
+function isReadBefore({ resourceVersion: of }: PodState, { resourceVersion: other }: PodState): boolean {
+  // Revisions of etcd. Where something else is behind the API server, the last answer counts.
+  return /^\d+$/.test(of) && /^\d+$/.test(other) && BigInt(of) < BigInt(other)
 }
 
 function isOvertaken(startedMs: number, newestMs: number | undefined): boolean {
