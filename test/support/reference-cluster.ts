@@ -1,5 +1,6 @@
 // Objects as the reference project leaves them (fixtures/reference-objects.yaml), in any number: pods of StatefulSets and
 // Deployments, both families, several NICs; endpoints with finalizer, owner and workload; records as one JSON text a pool.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { KubeObject, Pod, SpiderEndpoint, SpiderIpPool } from '../../src/api/index.ts'
 import { resources, spiderFinalizer } from '../../src/api/index.ts'
 import { ApiError, type KubeApi } from '../../src/kube/index.ts'
@@ -9,6 +10,8 @@ const never = new AbortController().signal
 const apiVersion = 'spiderpool.spidernet.io/v2beta1'
 /** Requests at once while a cluster is made. */
 const width = 24
+/** By then a controller has seen that an object is going. */
+const seenMs = 1_000
 
 export interface ReferenceNic {
   readonly name: string
@@ -151,7 +154,12 @@ export class ReferenceCluster {
   /** Creates a pod of the reference's agent, with a DaemonSet of its name that controls it. */
   async runAgent(namespace: string, name: string): Promise<void> {
     const labels = agentLabels
-    const template = { metadata: { labels }, spec: { containers: [{ name: 'agent', image: 'pause' }] } }
+    // Of no node: its controller may see it before it goes, and must make no pods of its own beside that of the test.
+    const podSpec = {
+      nodeSelector: { 'example.org/none': 'true' },
+      containers: [{ name: 'agent', image: 'pause' }],
+    }
+    const template = { metadata: { labels }, spec: podSpec }
     const daemonSet: KubeObject & { readonly spec: object } = {
       apiVersion: 'apps/v1',
       kind: 'DaemonSet',
@@ -161,6 +169,7 @@ export class ReferenceCluster {
     const { uid = '' } = (await this.#create(resources.daemonSet, daemonSet)).metadata
     // It is there, so that its pod is not collected; it is going, so that its controller leaves the pod to the test.
     await this.#api.delete(resources.daemonSet, { name, namespace }, {}, never)
+    await sleep(seenMs)
     const owner = { apiVersion: 'apps/v1', kind: 'DaemonSet', name, uid, controller: true }
     await this.createPod({ namespace, name }, { labels, ownerReferences: [owner] }, { hostNetwork: true })
   }
