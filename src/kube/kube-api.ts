@@ -24,6 +24,16 @@ export interface ListAllOptions<T extends KubeObject> extends ListOptions {
 
 export type PatchType = 'merge' | 'json' | 'strategic' | 'apply'
 
+/** One patch, and how it is to be answered. */
+export interface Patch {
+  readonly type: PatchType
+  readonly body: unknown
+  readonly subresource?: string
+  readonly fieldManager?: string
+  /** The answer has only `metadata`. */
+  readonly metadataOnly?: boolean
+}
+
 export interface ObjectRef {
   readonly name: string
   readonly namespace?: string
@@ -69,14 +79,7 @@ export interface KubeApi {
   patch<T extends KubeObject>(
     resource: Resource,
     ref: ObjectRef,
-    patch: {
-      readonly type: PatchType
-      readonly body: unknown
-      readonly subresource?: string
-      readonly fieldManager?: string
-      /** The answer has only `metadata`. */
-      readonly metadataOnly?: boolean
-    },
+    patch: Patch,
     signal: AbortSignal,
   ): Promise<T>
   /** Success also when the object is not there. */

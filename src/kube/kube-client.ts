@@ -8,6 +8,7 @@ import type {
   ListAllOptions,
   ListOptions,
   ObjectRef,
+  Patch,
   PatchType,
   WatchEvent,
   WatchOptions,
@@ -110,13 +111,7 @@ class ApiCalls implements KubeApi {
   async patch<T extends KubeObject>(
     resource: Resource,
     ref: ObjectRef,
-    patch: {
-      readonly type: PatchType
-      readonly body: unknown
-      readonly subresource?: string
-      readonly fieldManager?: string
-      readonly metadataOnly?: boolean
-    },
+    patch: Patch,
     signal: AbortSignal,
   ): Promise<T> {
     const action = `patch ${describe(resource, ref)}`
